@@ -162,7 +162,13 @@ mod tests {
         assert_eq!(status_of(&first, READY), Status::Unknown);
         let second = Conditions::new().ok("A").ok("B").finish(&first, LATE);
         assert!(is_ready(&second));
-        assert_eq!(find(&second, "A").expect("A").last_transition_time, find(&first, "A").expect("A").last_transition_time);
-        assert_ne!(find(&second, "B").expect("B").last_transition_time, find(&first, "B").expect("B").last_transition_time);
+        assert_eq!(
+            find(&second, "A").expect("A").last_transition_time,
+            find(&first, "A").expect("A").last_transition_time
+        );
+        assert_ne!(
+            find(&second, "B").expect("B").last_transition_time,
+            find(&first, "B").expect("B").last_transition_time
+        );
     }
 }

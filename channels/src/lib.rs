@@ -115,12 +115,20 @@ pub trait Channel: Send + Sync {
 
     /// Saves progress of one partition; returns once it is durable. Saved progress never goes backward: a save that
     /// is behind what is stored keeps what is stored.
-    async fn save(&self, subscription: &SubscriptionId, partition: u32, progress: &Progress)
-    -> Result<(), ProgressError>;
+    async fn save(
+        &self,
+        subscription: &SubscriptionId,
+        partition: u32,
+        progress: &Progress,
+    ) -> Result<(), ProgressError>;
 
     /// Saves progress unconditionally: for replay, which may go back.
-    async fn reset(&self, subscription: &SubscriptionId, partition: u32, progress: &Progress)
-    -> Result<(), ProgressError>;
+    async fn reset(
+        &self,
+        subscription: &SubscriptionId,
+        partition: u32,
+        progress: &Progress,
+    ) -> Result<(), ProgressError>;
 
     /// Forgets a subscription that no longer exists, so that it holds nothing back.
     async fn forget(&self, subscription: &SubscriptionId) -> Result<(), ProgressError>;
