@@ -7,6 +7,10 @@ use serde::{Deserialize, Serialize};
 /// Every offset below `next` is settled, and so is every offset in `settled`; nothing else is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
+    /// Where the subscription began: events below it were never its own, which differs from delivered when someone
+    /// asks where an event went. Saving keeps it as given.
+    #[serde(default)]
+    pub start: u64,
     /// The first offset not known to be settled.
     pub next: u64,
     /// What is settled beyond `next`.
@@ -55,9 +59,9 @@ impl SettledSet {
 }
 
 impl Progress {
-    /// Nothing settled from `next` on.
+    /// A subscription that begins at `next`: nothing settled from there on.
     pub fn at(next: u64) -> Self {
-        Self { next, settled: SettledSet::default() }
+        Self { start: next, next, settled: SettledSet::default() }
     }
 
     /// Whether `offset` is settled.
@@ -76,8 +80,9 @@ impl Progress {
         }
     }
 
-    /// Settles what `other` has settled too.
+    /// Settles what `other` has settled too; begins where the earlier of the two began.
     pub fn merge(&mut self, other: &Self) {
+        self.start = self.start.min(other.start);
         self.settle(0, other.next);
         for &(from, until) in &other.settled.ranges {
             self.settle(from, until);
