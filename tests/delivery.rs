@@ -67,8 +67,20 @@ async fn retriable_answers_are_retried_and_others_are_dead_lettered_at_once() {
     })
     .await;
     weir.trigger("all", "default", &subscriber.url, "", QUICK).await;
-    let table =
-        [(202, 1), (204, 1), (404, 3), (408, 3), (409, 3), (429, 3), (500, 3), (503, 3), (400, 1), (401, 1), (410, 1), (301, 1)];
+    let table = [
+        (202, 1),
+        (204, 1),
+        (404, 3),
+        (408, 3),
+        (409, 3),
+        (429, 3),
+        (500, 3),
+        (503, 3),
+        (400, 1),
+        (401, 1),
+        (410, 1),
+        (301, 1),
+    ];
     let http = client();
     for (status, _) in table {
         let posted = post(&http, &url, &format!("e-{status}"), &format!("status.{status}"), "{}").await;
@@ -153,8 +165,7 @@ async fn slow_and_hanging_subscribers_do_not_disturb_a_healthy_one() {
 async fn events_of_one_key_keep_their_order_through_failures() {
     let weir = Weir::start().await;
     let url = weir.broker("default").await;
-    let subscriber =
-        Subscriber::scripted(|n, _| Answer::status(if n.is_multiple_of(3) { 503 } else { 202 })).await;
+    let subscriber = Subscriber::scripted(|n, _| Answer::status(if n.is_multiple_of(3) { 503 } else { 202 })).await;
     let delivery = "  delivery: {retry: 10, backoffPolicy: linear, backoffDelay: PT0.001S}\n";
     weir.trigger("ordered", "default", &subscriber.url, "weir.dev/delivery-order: ordered", delivery).await;
     let http = client();

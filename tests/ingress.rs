@@ -34,8 +34,7 @@ fn with(base: &[(&str, &str)], change: &[(&str, Option<&str>)]) -> Vec<(String, 
 }
 
 async fn send(method: &str, url: &str, headers: &[(String, String)], body: &str) -> reqwest::Response {
-    let mut request =
-        client().request(method.parse().expect("method"), url).body(body.to_owned());
+    let mut request = client().request(method.parse().expect("method"), url).body(body.to_owned());
     for (name, value) in headers {
         request = request.header(name, value);
     }
@@ -57,7 +56,14 @@ async fn every_request_gets_the_stated_status() {
         ("no data", "POST", url.clone(), event(&[]), "", 202),
         ("a trailing slash", "POST", format!("{url}/"), event(&[]), "", 202),
         ("a structured event", "POST", url.clone(), json(STRUCTURED), good, 202),
-        ("structured with charset", "POST", url.clone(), json("application/cloudevents+json; charset=utf-8"), good, 202),
+        (
+            "structured with charset",
+            "POST",
+            url.clone(),
+            json("application/cloudevents+json; charset=utf-8"),
+            good,
+            202,
+        ),
         ("spec version 0.3", "POST", url.clone(), event(&[("ce-specversion", Some("0.3"))]), "", 202),
         ("encoded header value", "POST", url.clone(), event(&[("ce-subject", Some("a%20%C3%A9%"))]), "", 202),
         ("OPTIONS", "OPTIONS", url.clone(), vec![], "", 200),
@@ -155,7 +161,11 @@ async fn what_no_http_library_would_send_is_refused() {
     );
     let cases = [
         ("two ce-id", format!("{head}ce-id: 2\r\ncontent-length: 0\r\n\r\n"), 400),
-        ("two content types", format!("{head}content-type: a/b\r\ncontent-type: a/c\r\ncontent-length: 0\r\n\r\n"), 400),
+        (
+            "two content types",
+            format!("{head}content-type: a/b\r\ncontent-type: a/c\r\ncontent-length: 0\r\n\r\n"),
+            400,
+        ),
         ("a signed length", format!("{head}content-length: +5\r\n\r\nhello"), 400),
         ("two lengths", format!("{head}content-length: 5\r\ncontent-length: 6\r\n\r\nhello"), 400),
         ("an unknown coding", format!("{head}transfer-encoding: zip\r\n\r\nhello"), 400),
@@ -234,7 +244,10 @@ async fn attributes_and_data_arrive_as_they_were_sent() {
     assert_eq!(send("POST", &url, &headers, "odd \u{0} bytes \u{7f} é").await.status(), 202);
     let received = subscriber.wait_for(1).await.remove(0);
     assert_eq!(received.header("ce-time"), "2026-01-02T03:04:05.678901+02:00");
-    assert_eq!(received.header("ce-subject").replace("%20", " ").to_uppercase(), "CAF%C3%A9 %25 %22X%22".to_uppercase());
+    assert_eq!(
+        received.header("ce-subject").replace("%20", " ").to_uppercase(),
+        "CAF%C3%A9 %25 %22X%22".to_uppercase()
+    );
     assert_eq!(received.header("ce-dataschema"), "https://example.com/schema");
     assert_eq!(received.header("ce-partitionkey"), "k-1");
     assert_eq!(received.header("content-type"), "text/plain; charset=utf-8");
@@ -256,7 +269,8 @@ async fn probes_and_metrics_answer() {
     let probe = vec![("user-agent".to_owned(), "kube-probe/1.34".to_owned())];
     assert_eq!(send("GET", &weir.data_plane, &probe, "").await.status(), 200);
     eventually("the accepted event shows in /metrics", async || {
-        let text = client().get(format!("{}/metrics", weir.api)).send().await.expect("metrics").text().await.expect("text");
+        let text =
+            client().get(format!("{}/metrics", weir.api)).send().await.expect("metrics").text().await.expect("text");
         if text.contains("kn_eventing_dispatch_duration_seconds") { Ok(()) } else { Err(text) }
     })
     .await;

@@ -50,8 +50,10 @@ async fn a_directory_of_a_newer_or_damaged_weir_is_left_untouched() {
     let start = Start::fresh();
     let start = start.go().await.stop().await.1;
     let files = |dir: &std::path::Path| {
-        let mut names: Vec<_> =
-            std::fs::read_dir(dir).expect("data dir").map(|e| e.expect("entry").file_name().into_string().expect("name")).collect();
+        let mut names: Vec<_> = std::fs::read_dir(dir)
+            .expect("data dir")
+            .map(|e| e.expect("entry").file_name().into_string().expect("name"))
+            .collect();
         names.sort();
         names
     };
@@ -113,19 +115,47 @@ async fn bad_manifests_are_refused_with_file_line_and_path_and_nothing_is_applie
     let cases: Vec<(&str, String, Vec<&str>)> = vec![
         ("not YAML", "kind: [\n".into(), vec!["line"]),
         ("no kind", "metadata: {name: x}\n".into(), vec!["kind"]),
-        ("unknown kind", "apiVersion: eventing.knative.dev/v1\nkind: Brokre\nmetadata: {name: x}\n".into(), vec!["Brokre"]),
-        ("unknown version", "apiVersion: eventing.knative.dev/v9\nkind: Broker\nmetadata: {name: x}\n".into(), vec!["v9"]),
+        (
+            "unknown kind",
+            "apiVersion: eventing.knative.dev/v1\nkind: Brokre\nmetadata: {name: x}\n".into(),
+            vec!["Brokre"],
+        ),
+        (
+            "unknown version",
+            "apiVersion: eventing.knative.dev/v9\nkind: Broker\nmetadata: {name: x}\n".into(),
+            vec!["v9"],
+        ),
         ("no name", "apiVersion: eventing.knative.dev/v1\nkind: Broker\nmetadata: {}\n".into(), vec!["name"]),
-        ("bad name", "apiVersion: eventing.knative.dev/v1\nkind: Broker\nmetadata: {name: A_b}\n".into(), vec!["metadata.name"]),
+        (
+            "bad name",
+            "apiVersion: eventing.knative.dev/v1\nkind: Broker\nmetadata: {name: A_b}\n".into(),
+            vec!["metadata.name"],
+        ),
         ("unknown field", trigger(&format!("{uri}  bogus: 1\n")), vec!["spec.bogus"]),
         ("wrong type", trigger(&format!("{uri}  delivery: {{retry: many}}\n")), vec!["spec.delivery.retry"]),
         ("negative retry", trigger(&format!("{uri}  delivery: {{retry: -1}}\n")), vec!["spec.delivery.retry"]),
-        ("bad duration", trigger(&format!("{uri}  delivery: {{backoffDelay: 5s}}\n")), vec!["spec.delivery.backoffDelay"]),
-        ("bad policy", trigger(&format!("{uri}  delivery: {{backoffPolicy: cubic}}\n")), vec!["spec.delivery.backoffPolicy"]),
+        (
+            "bad duration",
+            trigger(&format!("{uri}  delivery: {{backoffDelay: 5s}}\n")),
+            vec!["spec.delivery.backoffDelay"],
+        ),
+        (
+            "bad policy",
+            trigger(&format!("{uri}  delivery: {{backoffPolicy: cubic}}\n")),
+            vec!["spec.delivery.backoffPolicy"],
+        ),
         ("no subscriber", trigger(""), vec!["spec.subscriber"]),
         ("relative uri", trigger("  subscriber: {uri: /x}\n"), vec!["spec.subscriber.uri"]),
-        ("two dialects", trigger(&format!("{uri}  filters: [{{exact: {{type: a}}, prefix: {{type: b}}}}]\n")), vec!["spec.filters[0]"]),
-        ("bad attribute", trigger(&format!("{uri}  filters: [{{exact: {{Type: a}}}}]\n")), vec!["spec.filters[0].exact"]),
+        (
+            "two dialects",
+            trigger(&format!("{uri}  filters: [{{exact: {{type: a}}, prefix: {{type: b}}}}]\n")),
+            vec!["spec.filters[0]"],
+        ),
+        (
+            "bad attribute",
+            trigger(&format!("{uri}  filters: [{{exact: {{Type: a}}}}]\n")),
+            vec!["spec.filters[0].exact"],
+        ),
     ];
     for (what, bad, words) in cases {
         let file = tempfile::Builder::new().suffix(".yaml").tempfile().expect("temporary file");

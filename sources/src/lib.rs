@@ -125,8 +125,12 @@ mod tests {
                 if shutdown.is_cancelled() {
                     break;
                 }
-                let attributes =
-                    Attributes { id: n.to_string(), source: "/count".into(), ty: "count".into(), ..Attributes::default() };
+                let attributes = Attributes {
+                    id: n.to_string(),
+                    source: "/count".into(),
+                    ty: "count".into(),
+                    ..Attributes::default()
+                };
                 let sent = sink.send(Event::new(attributes, None)).await;
                 sent.map_err(|error| AdapterError::Unavailable { reason: error.to_string() })?;
             }
