@@ -1,1 +1,16 @@
-fn main() {}
+//! `weir`: the one binary. Wiring and the command line; behaviour lives in the other crates.
+
+use std::process::ExitCode;
+
+mod cli;
+mod config;
+mod failure;
+mod manifest;
+mod telemetry;
+
+fn main() -> ExitCode {
+    // The only place that reads the environment: what is not UTF-8 is nothing of ours.
+    let environment =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    cli::main(environment.collect())
+}

@@ -1,0 +1,156 @@
+//! The command line: its grammar, and what all commands share. One file per command.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use serde_json::json;
+
+use crate::config::{Environment, Flags, Layers, LogFormat, Settings};
+use crate::failure::{Exit, Failure, OrFail, Outcome};
+
+mod completion;
+mod config;
+mod crds;
+mod output;
+
+/// A CloudEvents broker that loses nothing and explains everything.
+#[derive(Debug, Parser)]
+#[command(name = "weir", version, max_term_width = 100, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Flags every command takes.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Global options")]
+struct Global {
+    /// Configuration file [$WEIR_CONFIG]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where standalone Weir keeps everything [$XDG_DATA_HOME/weir]
+    #[arg(long, global = true, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// What is logged: a level, or target=level,…
+    #[arg(long, global = true, value_name = "FILTER")]
+    log: Option<String>,
+    /// How a log line looks
+    #[arg(long, global = true, value_name = "FORMAT")]
+    log_format: Option<LogFormat>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Print the configuration in force and where each value comes from
+    Config(config::Command),
+    /// Print the CustomResourceDefinitions as YAML
+    Crds(crds::Command),
+    /// Print a completion script for a shell
+    Completion(completion::Command),
+}
+
+impl Command {
+    async fn run(self, invocation: Invocation) -> Outcome {
+        match self {
+            Self::Config(command) => command.run(&invocation),
+            Self::Crds(command) => command.run(),
+            Self::Completion(command) => command.run(),
+        }
+    }
+}
+
+/// What a command sees of how it was called.
+#[derive(Debug)]
+pub(crate) struct Invocation {
+    pub(crate) environment: Environment,
+    global: Global,
+    flags: Flags,
+}
+
+impl Invocation {
+    /// The merged configuration.
+    pub(crate) fn layers(&self) -> Outcome<Layers> {
+        let mut flags = self.flags.clone();
+        if let Some(dir) = &self.global.data_dir {
+            flags.push(("dataDir", "--data-dir", json!(dir)));
+        }
+        if let Some(filter) = &self.global.log {
+            flags.push(("log.filter", "--log", json!(filter)));
+        }
+        if let Some(format) = self.global.log_format {
+            flags.push(("log.format", "--log-format", json!(format!("{format:?}").to_lowercase())));
+        }
+        Layers::merge(self.global.config.as_deref(), &self.environment, flags)
+    }
+
+    /// The configuration, parsed and checked.
+    pub(crate) fn settings(&self) -> Outcome<Settings> {
+        self.layers()?.settings()
+    }
+
+    /// Whether messages may be coloured: a terminal, and nobody said no.
+    pub(crate) fn colour(&self) -> bool {
+        let refused = self.environment.get("NO_COLOR").is_some_and(|value| !value.is_empty());
+        !refused && std::io::stderr().is_terminal()
+    }
+}
+
+/// Runs the command line of this process and returns its exit code.
+pub(crate) fn main(environment: Environment) -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Ok };
+            // A closed terminal is no reason to complain about.
+            let _ = error.print();
+            return exit.into();
+        }
+    };
+    match execute(cli, environment) {
+        Ok(()) => Exit::Ok.into(),
+        Err(failure) => {
+            if !failure.is_silent() {
+                output::tell(&format!("error: {failure}"));
+            }
+            failure.exit().into()
+        }
+    }
+}
+
+fn execute(cli: Cli, environment: Environment) -> Outcome {
+    let invocation = Invocation { environment, global: cli.global, flags: cli.command.flags() };
+    let runtime = cli.command.runtime(&invocation)?;
+    let outcome = runtime.block_on(cli.command.run(invocation));
+    // What still runs (a blocking read of standard input, say) must not hold the exit up.
+    runtime.shutdown_background();
+    outcome
+}
+
+impl Command {
+    /// What the command's own flags say about configuration keys.
+    fn flags(&self) -> Flags {
+        Flags::new()
+    }
+
+    /// Client commands need one thread.
+    fn runtime(&self, _: &Invocation) -> Outcome<tokio::runtime::Runtime> {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.enable_all().build().or_fail(Exit::Failure, || "cannot start".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn grammar_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

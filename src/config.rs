@@ -1,0 +1,327 @@
+//! From raw to ready, once: defaults, file, environment and flags become [`Settings`]; later wins.
+//!
+//! [`Config`] mirrors the file, key by key; a misspelt key is an error. [`Layers`] merges the sources and remembers
+//! where each value came from, for `weir config` and for error messages. Code receives [`Settings`].
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use url::Url;
+
+use crate::failure::{Exit, Failure, OrFail, Outcome};
+
+mod keys;
+
+pub(crate) use keys::{KEYS, Key};
+
+/// The environment as it was when the process started: nothing reads it later.
+pub(crate) type Environment = BTreeMap<String, String>;
+
+/// The configuration file, before it is understood.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct Config {
+    data_dir: Option<PathBuf>,
+    listen: Option<String>,
+    api_listen: Option<String>,
+    database: Option<Secret>,
+    worker_threads: Option<usize>,
+    log: LogConfig,
+    tracing: TracingConfig,
+    shutdown: ShutdownConfig,
+}
+
+/// `log:` of the file.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct LogConfig {
+    filter: Option<String>,
+    format: Option<LogFormat>,
+}
+
+/// `tracing:` of the file.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct TracingConfig {
+    endpoint: Option<String>,
+    sample_ratio: Option<f64>,
+    service_name: Option<String>,
+}
+
+/// `shutdown:` of the file.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct ShutdownConfig {
+    delay: Option<String>,
+    grace: Option<String>,
+}
+
+/// What code receives: parsed, checked against each other, complete.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// Where standalone Weir keeps everything.
+    pub(crate) data_dir: PathBuf,
+    /// Address of the data plane.
+    pub(crate) listen: SocketAddr,
+    /// Address of API, metrics, health and administration.
+    pub(crate) api_listen: SocketAddr,
+    /// Database of the control plane; `None` is SQLite in the data directory.
+    pub(crate) database: Option<Secret>,
+    /// Threads that run tasks; `None` is one per core.
+    pub(crate) worker_threads: Option<NonZeroUsize>,
+    /// What is logged, and how.
+    pub(crate) log: LogSettings,
+    /// Where spans go.
+    pub(crate) tracing: TracingSettings,
+    /// How the process stops.
+    pub(crate) shutdown: ShutdownSettings,
+}
+
+/// What is logged, and how.
+#[derive(Clone, Debug)]
+pub(crate) struct LogSettings {
+    /// `tracing_subscriber`'s filter syntax.
+    pub(crate) filter: String,
+    /// For people or for machines.
+    pub(crate) format: LogFormat,
+}
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// One readable line.
+    #[default]
+    Human,
+    /// One JSON object per line.
+    Json,
+}
+
+/// Where spans go.
+#[derive(Clone, Debug)]
+pub(crate) struct TracingSettings {
+    /// OTLP over HTTP; `None` exports nothing.
+    pub(crate) endpoint: Option<Url>,
+    /// Share of traces that are recorded, 0 to 1; a caller's decision wins.
+    pub(crate) sample_ratio: f64,
+    /// `service.name` of the resource.
+    pub(crate) service_name: String,
+}
+
+/// How the process stops.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ShutdownSettings {
+    /// Between "not ready" and refusing requests, for load balancers to notice.
+    pub(crate) delay: Duration,
+    /// Most time for what is in flight.
+    pub(crate) grace: Duration,
+}
+
+/// A value that is never shown: prints as `***` and does not serialise.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Secret(String);
+
+impl Secret {
+    /// The value itself, for the one place that needs it.
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// Where a value came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// Nobody said anything.
+    Default,
+    /// A configuration file.
+    File(PathBuf),
+    /// An environment variable.
+    Environment(String),
+    /// A flag of the command line.
+    Flag(&'static str),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File(path) => write!(f, "file {}", path.display()),
+            Self::Environment(name) => write!(f, "environment {name}"),
+            Self::Flag(name) => write!(f, "flag {name}"),
+        }
+    }
+}
+
+/// The merged sources: a value and its origin for every key.
+#[derive(Debug)]
+pub(crate) struct Layers {
+    values: BTreeMap<&'static str, (Value, Origin)>,
+}
+
+/// What the command line says: key, flag, value.
+pub(crate) type Flags = Vec<(&'static str, &'static str, Value)>;
+
+impl Layers {
+    /// Merges defaults, the file at `path` (or `$WEIR_CONFIG`), `environment` and `flags`.
+    pub(crate) fn merge(path: Option<&Path>, environment: &Environment, flags: Flags) -> Outcome<Self> {
+        let mut layers = Self { values: BTreeMap::new() };
+        for key in KEYS {
+            layers.set(key, key.default_value(environment), Origin::Default);
+        }
+        if let Some(path) = path.or_else(|| environment.get("WEIR_CONFIG").map(Path::new)) {
+            let text = std::fs::read_to_string(path)
+                .or_fail(Exit::Usage, || format!("cannot read configuration {}", path.display()))?;
+            layers.add_file(path, &text)?;
+        }
+        for key in KEYS {
+            let named = key.environment_names().into_iter().find_map(|name| Some((environment.get(&name)?, name)));
+            if let Some((text, name)) = named.filter(|(text, _)| !text.is_empty()) {
+                layers.set(key, key.read(text), Origin::Environment(name));
+            }
+        }
+        for (path, flag, value) in flags {
+            if let Some(key) = KEYS.iter().find(|key| key.path == path) {
+                layers.set(key, value, Origin::Flag(flag));
+            }
+        }
+        Ok(layers)
+    }
+
+    fn add_file(&mut self, path: &Path, text: &str) -> Outcome {
+        let named = || format!("configuration {}", path.display());
+        // Twice on purpose: the typed reading finds misspelt keys and wrong types with their line.
+        serde_yaml_ng::from_str::<Option<Config>>(text).or_fail(Exit::Usage, named)?;
+        let whole: Value = serde_yaml_ng::from_str(text).or_fail(Exit::Usage, named)?;
+        for key in KEYS {
+            let found = key.path.split('.').try_fold(&whole, |value, name| value.get(name));
+            if let Some(value) = found.filter(|value| !value.is_null()) {
+                self.set(key, value.clone(), Origin::File(path.to_owned()));
+            }
+        }
+        Ok(())
+    }
+
+    fn set(&mut self, key: &Key, value: Value, origin: Origin) {
+        self.values.insert(key.path, (value, origin));
+    }
+
+    /// The value in force for a key of [`KEYS`], and where it came from.
+    pub(crate) fn get(&self, key: &Key) -> Option<&(Value, Origin)> {
+        self.values.get(key.path)
+    }
+
+    /// Parses and checks everything.
+    pub(crate) fn settings(&self) -> Outcome<Settings> {
+        let mut whole = Map::new();
+        for (path, (value, _)) in &self.values {
+            match path.split_once('.') {
+                None => whole.insert((*path).to_owned(), value.clone()),
+                Some((section, name)) => whole
+                    .entry(section)
+                    .or_insert_with(|| json!({}))
+                    .as_object_mut()
+                    .and_then(|section| section.insert(name.to_owned(), value.clone())),
+            };
+        }
+        self.check_types()?;
+        let config: Config = serde_json::from_value(Value::Object(whole))
+            .or_fail(Exit::Usage, || "cannot understand the configuration".to_owned())?;
+        self.ready(config)
+    }
+
+    /// Finds the key whose value has the wrong type, so that the message can name it and its origin.
+    fn check_types(&self) -> Outcome {
+        for (path, (value, _)) in &self.values {
+            let alone = path.rsplit('.').fold(value.clone(), |value, name| json!({ name: value }));
+            if let Err(error) = serde_json::from_value::<Config>(alone) {
+                return Err(self.invalid(path, error.to_string()));
+            }
+        }
+        Ok(())
+    }
+
+    fn ready(&self, config: Config) -> Outcome<Settings> {
+        let text = |path, value: Option<String>| value.ok_or_else(|| self.invalid(path, "is not set"));
+        let address = |path, value| {
+            let value = text(path, value)?;
+            value.parse::<SocketAddr>().map_err(|_| {
+                self.invalid(path, format!("{value:?} is not an address such as 127.0.0.1:8080 or [::1]:8080"))
+            })
+        };
+        let duration = |path, value| {
+            let value = text(path, value)?;
+            parse_duration(&value)
+                .ok_or_else(|| self.invalid(path, format!("{value:?} is not a duration such as 30s or 1m 30s")))
+        };
+        let endpoint = config.tracing.endpoint.filter(|endpoint| !endpoint.is_empty());
+        let endpoint = endpoint
+            .map(|endpoint| {
+                endpoint.parse::<Url>().map_err(|error| self.invalid("tracing.endpoint", error.to_string()))
+            })
+            .transpose()?;
+        let sample_ratio = config.tracing.sample_ratio.unwrap_or(1.0);
+        if !(0.0..=1.0).contains(&sample_ratio) {
+            return Err(self.invalid("tracing.sampleRatio", format!("{sample_ratio} is not between 0 and 1")));
+        }
+        let filter = text("log.filter", config.log.filter)?;
+        if let Err(error) = filter.parse::<tracing_subscriber::filter::Targets>() {
+            // EnvFilter takes more than Targets; only what both refuse is wrong.
+            tracing_subscriber::EnvFilter::try_new(&filter)
+                .map_err(|_| self.invalid("log.filter", format!("{filter:?}: {error}")))?;
+        }
+        Ok(Settings {
+            data_dir: config
+                .data_dir
+                .ok_or_else(|| self.invalid("dataDir", "no home directory to put it under").next("set --data-dir"))?,
+            listen: address("listen", config.listen)?,
+            api_listen: address("apiListen", config.api_listen)?,
+            database: config.database,
+            worker_threads: match config.worker_threads {
+                Some(threads) => Some(
+                    NonZeroUsize::new(threads).ok_or_else(|| self.invalid("workerThreads", "must be at least 1"))?,
+                ),
+                None => None,
+            },
+            log: LogSettings { filter, format: config.log.format.unwrap_or_default() },
+            tracing: TracingSettings {
+                endpoint,
+                sample_ratio,
+                service_name: text("tracing.serviceName", config.tracing.service_name)?,
+            },
+            shutdown: ShutdownSettings {
+                delay: duration("shutdown.delay", config.shutdown.delay)?,
+                grace: duration("shutdown.grace", config.shutdown.grace)?,
+            },
+        })
+    }
+
+    fn invalid(&self, path: &str, reason: impl fmt::Display) -> Failure {
+        let origin = self.values.get(path).map_or(&Origin::Default, |(_, origin)| origin);
+        Failure::text(Exit::Usage, format!("invalid configuration: {path}: {reason} ({origin})"))
+    }
+}
+
+/// Reads a duration as people write it (`30s`, `1m 30s`, `250ms`) or as ISO 8601 (`PT30S`).
+pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
+    if text == "0" {
+        return Some(Duration::ZERO);
+    }
+    text.parse::<SignedDuration>().ok()?.try_into().ok()
+}
+
+#[cfg(test)]
+mod tests;

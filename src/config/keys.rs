@@ -1,0 +1,116 @@
+//! Every configuration key: its path in the file, its default and what it is for.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::Environment;
+
+/// One leaf of the configuration.
+#[derive(Debug)]
+pub(crate) struct Key {
+    /// Place in the file: `log.format`.
+    pub(crate) path: &'static str,
+    /// What it is for, in one line.
+    pub(crate) help: &'static str,
+    /// Whether `weir config` hides the value.
+    pub(crate) secret: bool,
+    default: Default,
+    /// An environment variable that others know it by, weaker than ours.
+    well_known: Option<&'static str>,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Default {
+    Text(&'static str),
+    Number(f64),
+    Nothing,
+    DataDir,
+}
+
+#[derive(Debug, PartialEq)]
+enum Kind {
+    Text,
+    Number,
+}
+
+/// Every key there is, in the order `weir config` prints them.
+pub(crate) const KEYS: &[Key] = &[
+    Key { default: Default::DataDir, ..text("dataDir", "Where standalone Weir keeps everything") },
+    Key {
+        default: Default::Text("127.0.0.1:8080"),
+        ..text("listen", "Address of the data plane; port 0 picks a free one")
+    },
+    Key {
+        default: Default::Text("127.0.0.1:7080"),
+        ..text("apiListen", "Address of API, metrics, health and administration")
+    },
+    Key { secret: true, ..text("database", "URL of the control plane's database; SQLite in dataDir if not set") },
+    Key { kind: Kind::Number, ..text("workerThreads", "Threads that run tasks; one per core if not set") },
+    Key {
+        default: Default::Text("info"),
+        well_known: Some("RUST_LOG"),
+        ..text("log.filter", "What is logged: a level, or target=level,…")
+    },
+    Key { default: Default::Text("human"), ..text("log.format", "human or json") },
+    Key {
+        well_known: Some("OTEL_EXPORTER_OTLP_ENDPOINT"),
+        ..text("tracing.endpoint", "Base URL of an OTLP/HTTP collector; nothing is exported if not set")
+    },
+    Key {
+        kind: Kind::Number,
+        default: Default::Number(1.0),
+        ..text("tracing.sampleRatio", "Share of traces recorded, 0 to 1; a caller's decision wins")
+    },
+    Key {
+        default: Default::Text("weir"),
+        well_known: Some("OTEL_SERVICE_NAME"),
+        ..text("tracing.serviceName", "service.name of exported spans")
+    },
+    Key { default: Default::Text("0s"), ..text("shutdown.delay", "Between not ready and refusing requests") },
+    Key { default: Default::Text("30s"), ..text("shutdown.grace", "Most time for what is in flight") },
+];
+
+const fn text(path: &'static str, help: &'static str) -> Key {
+    Key { path, help, secret: false, default: Default::Nothing, well_known: None, kind: Kind::Text }
+}
+
+impl Key {
+    /// The environment variables that set it, strongest first: `log.format` is `WEIR_LOG_FORMAT`.
+    pub(crate) fn environment_names(&self) -> Vec<String> {
+        let mut name = "WEIR_".to_owned();
+        for c in self.path.chars() {
+            match c {
+                '.' => name.push('_'),
+                c if c.is_ascii_uppercase() => name.extend(['_', c]),
+                c => name.push(c.to_ascii_uppercase()),
+            }
+        }
+        std::iter::once(name).chain(self.well_known.map(str::to_owned)).collect()
+    }
+
+    /// The value that `text`, from an environment variable, stands for.
+    pub(super) fn read(&self, text: &str) -> Value {
+        match self.kind {
+            Kind::Number => serde_json::from_str::<Value>(text).ok().filter(Value::is_number),
+            Kind::Text => None,
+        }
+        .unwrap_or_else(|| json!(text))
+    }
+
+    /// The value when nobody says anything; null if there is none.
+    pub(super) fn default_value(&self, environment: &Environment) -> Value {
+        match self.default {
+            Default::Text(text) => json!(text),
+            Default::Number(number) => json!(number),
+            Default::Nothing => Value::Null,
+            Default::DataDir => {
+                let set = |name| environment.get(name).filter(|value| !value.is_empty()).map(Path::new);
+                let base = set("XDG_DATA_HOME").map(Path::to_owned);
+                let base = base.or_else(|| set("HOME").map(|home| home.join(".local/share")));
+                base.map_or(Value::Null, |base| json!(base.join("weir")))
+            }
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! What the process tells about itself: log lines, spans, metrics, health.
+//!
+//! Logs go to standard error. Spans are exported over OTLP/HTTP only when an endpoint is configured. Metrics are
+//! whatever the crates registered; `/metrics` writes them out.
+
+use std::time::Duration;
+
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
+use opentelemetry_sdk::trace::span_processor_with_async_runtime::BatchSpanProcessor;
+use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
+use opentelemetry_sdk::{Resource, runtime};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, Registry};
+
+use crate::config::{LogFormat, LogSettings, TracingSettings};
+use crate::failure::{Exit, OrFail, Outcome};
+
+mod health;
+mod http;
+
+pub(crate) use health::{Health, Readiness};
+pub(crate) use http::router;
+
+/// Longest wait for the last spans when the process stops.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Keeps the exporter alive; [`Telemetry::flush`] ends it.
+#[derive(Debug)]
+pub(crate) struct Telemetry {
+    provider: Option<SdkTracerProvider>,
+}
+
+/// Starts logging and, if configured, the export of spans. Needs a running Tokio runtime; once per process.
+pub(crate) fn start(log: &LogSettings, tracing: &TracingSettings, colour: bool) -> Outcome<Telemetry> {
+    let filter =
+        EnvFilter::try_new(&log.filter).or_fail(Exit::Usage, || format!("invalid log filter {:?}", log.filter))?;
+    let lines: Box<dyn Layer<_> + Send + Sync> = match log.format {
+        LogFormat::Human => {
+            tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(colour).with_target(false).boxed()
+        }
+        LogFormat::Json => tracing_subscriber::fmt::layer()
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .with_writer(std::io::stderr)
+            .boxed(),
+    };
+    let provider = tracing.endpoint.is_some().then(|| exporter(tracing)).transpose()?;
+    let spans = provider.as_ref().map(|provider| {
+        tracing_opentelemetry::layer()
+            .with_tracer(provider.tracer("weir"))
+            // The exporter's own requests would otherwise produce spans for ever.
+            .with_filter("info,hyper=off,hyper_util=off,reqwest=off,h2=off".parse::<EnvFilter>().unwrap_or_default())
+    });
+    Registry::default()
+        .with(lines.with_filter(filter))
+        .with(spans)
+        .try_init()
+        .or_fail(Exit::Failure, || "cannot start logging".to_owned())?;
+    Ok(Telemetry { provider })
+}
+
+fn exporter(settings: &TracingSettings) -> Outcome<SdkTracerProvider> {
+    let mut exporter = SpanExporter::builder()
+        .with_http()
+        .with_http_client(reqwest::Client::new())
+        .with_protocol(Protocol::HttpBinary);
+    if let Some(endpoint) = &settings.endpoint {
+        exporter = exporter.with_endpoint(traces_url(endpoint.as_str()));
+    }
+    let exporter = exporter.build().or_fail(Exit::Usage, || "cannot export spans".to_owned())?;
+    Ok(SdkTracerProvider::builder()
+        .with_span_processor(BatchSpanProcessor::builder(exporter, runtime::Tokio).build())
+        .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(settings.sample_ratio))))
+        .with_resource(
+            Resource::builder()
+                .with_service_name(settings.service_name.clone())
+                .with_attribute(opentelemetry::KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
+                .build(),
+        )
+        .build())
+}
+
+/// The signal's URL below the collector's base URL, as the OTLP exporter specification has it.
+fn traces_url(endpoint: &str) -> String {
+    let endpoint = endpoint.trim_end_matches('/');
+    if endpoint.ends_with("/v1/traces") { endpoint.to_owned() } else { format!("{endpoint}/v1/traces") }
+}
+
+impl Telemetry {
+    /// Sends the spans still held back; waits for a collector only briefly.
+    pub(crate) async fn flush(self) {
+        let Some(provider) = self.provider else { return };
+        let stopping = tokio::task::spawn_blocking(move || provider.shutdown());
+        if tokio::time::timeout(FLUSH_TIMEOUT, stopping).await.is_err() {
+            tracing::warn!("the last spans were not exported: the collector did not answer in time");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn spans_go_below_the_base_url() {
+        for endpoint in ["http://c:4318", "http://c:4318/", "http://c:4318/v1/traces"] {
+            assert_eq!(super::traces_url(endpoint), "http://c:4318/v1/traces");
+        }
+    }
+}
