@@ -21,4 +21,7 @@ pub enum ObservedState {
         /// Why and what to do, for a condition's message.
         message: String,
     },
+    /// A Broker being deleted is closed: nobody reads or writes its log, which may now be removed. Reported for as
+    /// long as the Broker is in the resources, also for one that was never opened.
+    Closed,
 }

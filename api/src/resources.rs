@@ -47,6 +47,9 @@ pub struct Broker {
     pub generation: i64,
     /// The log's backend and its settings.
     pub channel: ChannelSpec,
+    /// Being deleted: accept nothing more, stop its Triggers, close the log, then report
+    /// [`ObservedState::Closed`](crate::observed::ObservedState::Closed); the log is removed after that.
+    pub deleting: bool,
 }
 
 /// Which backend keeps a log, and how.
@@ -71,8 +74,9 @@ pub struct Trigger {
     pub filter: Option<TriggerFilter>,
     /// `spec.filters`: all must match.
     pub filters: Vec<SubscriptionsApiFilter>,
-    /// Who gets the events.
-    pub subscriber: ResolvedDestination,
+    /// Who gets the events. `None` while the subscriber or the dead letter sink cannot be resolved: nothing is
+    /// delivered, the log keeps what arrives, and progress stays.
+    pub subscriber: Option<ResolvedDestination>,
     /// How they are delivered.
     pub delivery: Delivery,
     /// Whether events of one key wait for each other.
