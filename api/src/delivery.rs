@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::destination::{Destination, ResolvedDestination};
+use crate::validation::{FieldError, FieldErrors, Path};
 
 mod duration;
 
@@ -36,6 +37,77 @@ pub struct DeliverySpec {
     /// Format of the delivered event: `json` (structured) or `binary`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<String>,
+}
+
+impl DeliverySpec {
+    /// What a Broker without delivery options gets: Knative's `config-br-defaults`, as shipped.
+    pub fn broker_default() -> Self {
+        Self {
+            retry: Some(10),
+            backoff_policy: Some("exponential".to_owned()),
+            backoff_delay: Some("PT0.2S".to_owned()),
+            ..Self::default()
+        }
+    }
+
+    /// Adds every rule these options break.
+    ///
+    /// Knative guards `timeout` and `retryAfterMax` with feature flags because not all its data planes have them; ours
+    /// does, so both are always accepted. It takes a negative `backoffDelay`, which means nothing; we refuse it.
+    pub fn validate(&self, path: &Path, errors: &mut Vec<FieldError>) {
+        if let Err(mut found) = self.parse(path) {
+            errors.append(&mut found.0);
+        }
+        if let Some(sink) = &self.dead_letter_sink {
+            sink.validate(&path.field("deadLetterSink"), errors);
+        }
+    }
+
+    /// The options as numbers. `dead_letter_sink` is what this spec's own, or an inherited one, resolved to.
+    ///
+    /// Policy and delay work only together, as in Knative: without either a retry follows at once.
+    pub fn resolve(&self, dead_letter_sink: Option<ResolvedDestination>) -> Result<Delivery, FieldErrors> {
+        Ok(Delivery { dead_letter_sink, ..self.parse(&Path::new("spec").field("delivery"))? })
+    }
+
+    fn parse(&self, path: &Path) -> Result<Delivery, FieldErrors> {
+        let mut errors = Vec::new();
+        let mut duration = |field: &str, text: &Option<String>, zero_allowed: bool| {
+            let text = text.as_ref()?;
+            let parsed = parse_iso8601(text).map_err(|error| error.to_string()).and_then(|duration| {
+                let usable = zero_allowed || !duration.is_zero();
+                usable.then_some(duration).ok_or_else(|| "must be more than zero".to_owned())
+            });
+            parsed.map_err(|detail| errors.push(FieldError::invalid(path.field(field), text, detail))).ok()
+        };
+        let timeout = duration("timeout", &self.timeout, false);
+        let delay = duration("backoffDelay", &self.backoff_delay, true);
+        let retry_after_max = duration("retryAfterMax", &self.retry_after_max, true);
+        let retry = u32::try_from(self.retry.unwrap_or(0)).unwrap_or_else(|_| {
+            errors.push(FieldError::invalid(path.field("retry"), &self.retry, "must be 0 or more"));
+            0
+        });
+        let policy = self.backoff_policy.as_deref().and_then(|policy| match policy {
+            "linear" => Some(BackoffPolicy::Linear),
+            "exponential" => Some(BackoffPolicy::Exponential),
+            _ => {
+                let detail = "expected linear or exponential";
+                errors.push(FieldError::invalid(path.field("backoffPolicy"), &policy, detail));
+                None
+            }
+        });
+        let format = match self.format.as_deref() {
+            None | Some("binary") => Format::Binary,
+            Some("json") => Format::Json,
+            Some(other) => {
+                errors.push(FieldError::invalid(path.field("format"), &other, "expected json or binary"));
+                Format::Binary
+            }
+        };
+        FieldErrors::check(errors)?;
+        let backoff = policy.zip(delay);
+        Ok(Delivery { retry, backoff, timeout, retry_after_max, format, dead_letter_sink: None })
+    }
 }
 
 /// The delivery part of a status: where dead letters go.

@@ -4,9 +4,13 @@
 //! * [`eventing`]: the resource types a person writes (Broker, Trigger), with their defaults and validation.
 //! * [`destination`], [`delivery`], [`condition`]: the duck types those share.
 //! * [`resources`]: what the data plane runs, resolved from those by the controller; [`observed`]: what it answers.
+//! * [`admission`], [`validation`]: defaults, rules and immutability of those types, one place for both API servers;
+//!   [`crd`]: their CustomResourceDefinitions.
 //! * [`sink`]: where a source, or a replay, hands its events to.
 
+pub mod admission;
 pub mod condition;
+pub mod crd;
 pub mod delivery;
 pub mod destination;
 pub mod event;
@@ -14,5 +18,6 @@ pub mod eventing;
 pub mod observed;
 pub mod resources;
 pub mod sink;
+pub mod validation;
 
 pub use event::Event;

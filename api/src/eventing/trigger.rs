@@ -2,13 +2,25 @@
 
 use std::collections::BTreeMap;
 
-use kube::CustomResource;
-use schemars::JsonSchema;
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::{CustomResource, ResourceExt};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+use super::annotations::TriggerOptions;
+use super::filters::{validate_attributes, validate_filters};
+use crate::admission::Admit;
 use crate::condition::Condition;
 use crate::delivery::{DeliverySpec, DeliveryStatus};
 use crate::destination::{Destination, KReference};
+use crate::validation::{FieldError, Path, Problem};
+
+/// Label that names a Trigger's Broker; admission sets it.
+pub const BROKER_LABEL: &str = "eventing.knative.dev/broker";
+/// Annotation that names an object, as a JSON ObjectReference, that has to be Ready before the Trigger is.
+pub const DEPENDENCY_ANNOTATION: &str = "knative.dev/dependency";
+/// Annotation of the older way to get a Broker `default`; validated as Knative does, no effect.
+const INJECTION_ANNOTATION: &str = "eventing.knative.dev/injection";
 
 /// Trigger represents a request to have events delivered to a subscriber from a Broker's event pool.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -44,7 +56,7 @@ pub struct TriggerSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub filters: Vec<SubscriptionsApiFilter>,
     /// Subscriber receives the events that match.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Destination::is_empty")]
     pub subscriber: Destination,
     /// Delivery options; if present at all they replace the Broker's, except for the dead letter sink.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -64,12 +76,15 @@ pub struct TriggerFilter {
 pub struct SubscriptionsApiFilter {
     /// All nested filters match.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "nested_list")]
     pub all: Option<Vec<SubscriptionsApiFilter>>,
     /// At least one nested filter matches.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "nested_list")]
     pub any: Option<Vec<SubscriptionsApiFilter>>,
     /// The nested filter does not match.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "nested")]
     pub not: Option<Box<SubscriptionsApiFilter>>,
     /// Every named attribute equals its value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -83,6 +98,16 @@ pub struct SubscriptionsApiFilter {
     /// A CloudEvents SQL expression that evaluates to true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cesql: Option<String>,
+}
+
+/// A filter inside a filter. A CRD's schema cannot refer to itself, so the API server sees any object here, as in
+/// Knative's schema; admission checks the rest.
+fn nested(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "object", "x-kubernetes-preserve-unknown-fields": true})
+}
+
+fn nested_list(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "array", "items": nested(generator)})
 }
 
 /// What is known of a Trigger.
@@ -107,4 +132,100 @@ pub struct TriggerStatus {
     /// Where dead letters go.
     #[serde(flatten)]
     pub delivery: DeliveryStatus,
+}
+
+impl Trigger {
+    /// Name of the Broker, by whichever field names it; empty if none does.
+    pub fn broker(&self) -> &str {
+        match (&self.spec.broker, &self.spec.broker_ref) {
+            (Some(broker), _) if !broker.is_empty() => broker,
+            (_, Some(reference)) => &reference.name,
+            _ => "",
+        }
+    }
+
+    /// What [`DEPENDENCY_ANNOTATION`] refers to, its namespace filled in; an error says what is wrong with it.
+    pub fn dependency(&self) -> Option<Result<ObjectReference, FieldError>> {
+        let text = self.annotations().get(DEPENDENCY_ANNOTATION)?;
+        let refuse = |detail: &str| Err(FieldError::invalid(Path::annotation(DEPENDENCY_ANNOTATION), text, detail));
+        let Ok(mut reference) = serde_json::from_str::<ObjectReference>(text) else {
+            return Some(refuse("expected a JSON object with kind, name and apiVersion"));
+        };
+        let namespace = self.namespace();
+        let empty = |field: &Option<String>| field.as_deref().unwrap_or_default().is_empty();
+        if empty(&reference.namespace) {
+            reference.namespace = namespace;
+        } else if reference.namespace != namespace {
+            return Some(refuse("the namespace has to be the Trigger's own"));
+        }
+        if [&reference.kind, &reference.name, &reference.api_version].into_iter().any(empty) {
+            return Some(refuse("kind, name and apiVersion are required"));
+        }
+        Some(Ok(reference))
+    }
+
+    fn validate_broker(&self, old: Option<&Self>, errors: &mut Vec<FieldError>) {
+        let spec = Path::new("spec");
+        let (broker, reference) = (spec.field("broker"), spec.field("brokerRef"));
+        match (self.spec.broker.as_deref().filter(|broker| !broker.is_empty()), &self.spec.broker_ref) {
+            (None, None) => errors.push(FieldError { path: broker.clone(), problem: Problem::Neither(reference) }),
+            (Some(_), Some(_)) => errors.push(FieldError { path: broker.clone(), problem: Problem::Both(reference) }),
+            (Some(_), None) => {}
+            (None, Some(target)) => {
+                target.validate(&reference, errors);
+                if target.namespace.is_some() {
+                    let why = "a Trigger takes events from a Broker of its own namespace";
+                    errors.push(FieldError::forbidden(reference.field("namespace"), why));
+                }
+            }
+        }
+        // By name, so that going from one field to the other is no change, but another Broker always is.
+        if let Some(old) = old.filter(|old| old.broker() != self.broker()) {
+            errors.push(FieldError::immutable(broker, &self.broker(), &old.broker()));
+        }
+    }
+
+    fn validate_injection(&self, errors: &mut Vec<FieldError>) {
+        let Some(value) = self.annotations().get(INJECTION_ANNOTATION) else { return };
+        let mut refuse =
+            |detail| errors.push(FieldError::invalid(Path::annotation(INJECTION_ANNOTATION), value, detail));
+        if !matches!(value.as_str(), "enabled" | "disabled") {
+            refuse("expected enabled or disabled");
+        } else if self.broker() != "default" {
+            refuse("works only with the Broker named default");
+        }
+    }
+}
+
+impl Admit for Trigger {
+    fn default(&mut self, _old: Option<&Self>) {
+        let namespace = self.namespace().unwrap_or_default();
+        let broker = self.broker().to_owned();
+        if !broker.is_empty() {
+            self.labels_mut().insert(BROKER_LABEL.to_owned(), broker);
+        }
+        self.spec.filter.get_or_insert_default();
+        self.spec.subscriber.default_namespace(&namespace);
+        if let Some(sink) = self.spec.delivery.as_mut().and_then(|delivery| delivery.dead_letter_sink.as_mut()) {
+            sink.default_namespace(&namespace);
+        }
+    }
+
+    fn validate(&self, old: Option<&Self>) -> Vec<FieldError> {
+        let spec = Path::new("spec");
+        let mut errors = Vec::new();
+        self.validate_broker(old, &mut errors);
+        if let Some(filter) = &self.spec.filter {
+            validate_attributes(&filter.attributes, &spec.field("filter").field("attributes"), &mut errors);
+        }
+        validate_filters(&self.spec.filters, &spec.field("filters"), &mut errors);
+        self.spec.subscriber.validate(&spec.field("subscriber"), &mut errors);
+        if let Some(delivery) = &self.spec.delivery {
+            delivery.validate(&spec.field("delivery"), &mut errors);
+        }
+        TriggerOptions::read(self.annotations(), &mut errors);
+        errors.extend(self.dependency().and_then(Result::err));
+        self.validate_injection(&mut errors);
+        errors
+    }
 }

@@ -1,0 +1,111 @@
+//! What happens to an object between a client and the store: defaults, then validation with immutability.
+//!
+//! [`Admit`] is the shape every kind has; [`admit`] is the same on JSON, for the embedded API (in process) and for the
+//! webhook (in a cluster). Unknown fields are the schema's business, not ours.
+
+use kube::ResourceExt;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::eventing::{Broker, Trigger};
+use crate::validation::{FieldError, FieldErrors, Path};
+
+/// Who asks.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Context<'a> {
+    /// Name of the authenticated user, for the creator annotations; `None` leaves them alone.
+    pub user: Option<&'a str>,
+}
+
+/// Defaults and rules of a kind. Both are pure; both are run again on stored objects by the reconcilers.
+pub trait Admit: kube::Resource<DynamicType = ()> + Serialize + DeserializeOwned {
+    /// Fills in what the manifest left out. `old` is the stored object on an update.
+    fn default(&mut self, old: Option<&Self>);
+
+    /// Every rule the object breaks; with `old`, the rules about what may change too.
+    fn validate(&self, old: Option<&Self>) -> Vec<FieldError>;
+}
+
+/// Defaults and validates `object`, whatever its kind; a kind without rules of ours is returned as it came.
+///
+/// `old` is the stored object on an update, in the same version. An update that changes neither spec, labels nor
+/// annotations always passes: an object stored before a rule existed must still be able to lose its finalizers.
+pub fn admit(object: Value, old: Option<&Value>, context: Context<'_>) -> Result<Value, FieldErrors> {
+    let text = |field: &str| object.get(field).and_then(Value::as_str).unwrap_or_default();
+    match (text("apiVersion"), text("kind")) {
+        ("eventing.knative.dev/v1", "Broker") => admit_as::<Broker>(object, old, context),
+        ("eventing.knative.dev/v1", "Trigger") => admit_as::<Trigger>(object, old, context),
+        _ => Ok(object),
+    }
+}
+
+fn admit_as<K: Admit>(mut object: Value, old: Option<&Value>, context: Context<'_>) -> Result<Value, FieldErrors> {
+    if old.is_some_and(|old| !changed(&object, old)) {
+        return Ok(object);
+    }
+    if let Value::Object(fields) = &mut object {
+        fields.entry("spec").or_insert_with(|| Value::Object(Map::new()));
+    }
+    let mut new: K = decode(&object)?;
+    // A stored object that no longer decodes has no say in what may change.
+    let old: Option<K> = old.and_then(|old| decode(old).ok());
+    let before = encode(&new);
+    new.default(old.as_ref());
+    if let Some(user) = context.user {
+        stamp_user(&mut new, old.is_some(), user);
+    }
+    FieldErrors::check(new.validate(old.as_ref()))?;
+    overlay(&mut object, &before, &encode(&new));
+    Ok(object)
+}
+
+fn decode<K: DeserializeOwned>(object: &Value) -> Result<K, FieldErrors> {
+    K::deserialize(object).map_err(|error| {
+        // Reached only where the schema was not checked before: serde does not tell the path.
+        FieldErrors(vec![FieldError::invalid(Path::new("spec"), &object.get("spec"), error)])
+    })
+}
+
+fn encode(object: &impl Serialize) -> Value {
+    serde_json::to_value(object).unwrap_or_default()
+}
+
+fn changed(new: &Value, old: &Value) -> bool {
+    let metadata =
+        |object: &Value, field: &str| object.get("metadata").and_then(|metadata| metadata.get(field)).cloned();
+    new.get("spec") != old.get("spec")
+        || ["labels", "annotations"].iter().any(|field| metadata(new, field) != metadata(old, field))
+}
+
+/// `<group>/creator` and `<group>/lastModifier`, as Knative's webhook writes them.
+fn stamp_user<K: Admit>(object: &mut K, exists: bool, user: &str) {
+    let group = K::group(&());
+    let annotations = object.annotations_mut();
+    if !exists {
+        annotations.insert(format!("{group}/creator"), user.to_owned());
+    }
+    annotations.insert(format!("{group}/lastModifier"), user.to_owned());
+}
+
+/// Brings into `object` what defaulting changed, and nothing else: fields our types do not have, key order and the
+/// spelling of numbers stay as the client wrote them.
+fn overlay(object: &mut Value, before: &Value, after: &Value) {
+    match (object, before, after) {
+        (Value::Object(object), Value::Object(before), Value::Object(after)) => {
+            for (key, after) in after {
+                match (object.get_mut(key), before.get(key)) {
+                    (_, Some(before)) if before == after => {}
+                    (Some(object), Some(before)) => overlay(object, before, after),
+                    _ => {
+                        object.insert(key.clone(), after.clone());
+                    }
+                }
+            }
+        }
+        (object, _, after) => *object = after.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
