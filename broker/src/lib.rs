@@ -1,1 +1,3 @@
-//! placeholder
+//! The data plane, from POST to subscriber.
+
+pub mod filter;
