@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::config::{Environment, Flags, Layers, LogFormat, Settings};
 use crate::failure::{Exit, Failure, OrFail, Outcome};
 
+pub(crate) mod bench;
 mod completion;
 mod config;
 mod crds;
@@ -45,6 +46,8 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Measure a Broker: rates, latency, memory, start-up and recovery, beside the bare ceiling on the same cores
+    Bench(Box<bench::BenchArgs>),
     /// Print the configuration in force and where each value comes from
     Config(config::Command),
     /// Print the CustomResourceDefinitions as YAML
@@ -56,6 +59,7 @@ enum Command {
 impl Command {
     async fn run(self, invocation: Invocation) -> Outcome {
         match self {
+            Self::Bench(args) => crate::bench::run(*args).await,
             Self::Config(command) => command.run(&invocation),
             Self::Crds(command) => command.run(),
             Self::Completion(command) => command.run(),
