@@ -12,7 +12,11 @@ use bytes::Bytes;
 pub mod http;
 pub mod json;
 pub mod sdk;
+mod syntax;
+mod validate;
 pub mod wire;
+
+pub use validate::{InvalidEvent, MAX_ATTRIBUTES_BYTES, Rule};
 
 /// A CloudEvent: context attributes and, if present, data.
 ///
@@ -205,7 +209,8 @@ impl Attributes {
         self.extensions.binary_search_by(|(known, _)| known.as_str().cmp(name))
     }
 
-    fn size_bytes(&self) -> usize {
+    /// Bytes of all values and of the names of extensions.
+    pub(crate) fn size_bytes(&self) -> usize {
         let optional = [&self.subject, &self.time, &self.data_content_type, &self.data_schema];
         self.id.len()
             + self.source.len()

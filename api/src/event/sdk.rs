@@ -1,1 +1,1 @@
-//! placeholder
+//! To and from `cloudevents-sdk`, where people's code builds and reads events.
