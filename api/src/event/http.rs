@@ -329,4 +329,3 @@ fn attribute_of(name: &HeaderName) -> &str {
     let name = name.as_str();
     name.strip_prefix(names::PREFIX).unwrap_or(name)
 }
-

@@ -412,4 +412,3 @@ fn write_string(text: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(rest);
     out.push(b'"');
 }
-

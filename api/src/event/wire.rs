@@ -208,4 +208,3 @@ impl<'a> Input<'a> {
         Ok(i32::from_le_bytes(*bytes))
     }
 }
-
