@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+mod builder;
 pub mod http;
 pub mod json;
 pub mod sdk;
@@ -16,6 +17,7 @@ mod syntax;
 mod validate;
 pub mod wire;
 
+pub use builder::EventBuilder;
 pub use validate::{InvalidEvent, MAX_ATTRIBUTES_BYTES, Rule};
 
 /// A CloudEvent: context attributes and, if present, data.
@@ -110,6 +112,12 @@ impl From<&str> for Value {
 impl From<String> for Value {
     fn from(text: String) -> Self {
         Self::String(text)
+    }
+}
+
+impl From<bool> for Value {
+    fn from(value: bool) -> Self {
+        Self::Boolean(value)
     }
 }
 
