@@ -80,6 +80,22 @@ impl Conditions {
         self.member(ty, Status::Unknown, Some(reason), Some(message.as_ref()))
     }
 
+    /// Adds a condition that informs and has no say in `Ready`.
+    #[must_use]
+    pub fn info(mut self, ty: &str, status: Status, reason: &str, message: &str) -> Self {
+        self = self.member(ty, status, Some(reason), Some(message));
+        if let Some(added) = self.members.last_mut() {
+            added.severity = Some(INFO.to_owned());
+        }
+        self
+    }
+
+    /// Adds a member as another object has it: its status, reason and message under a name of our own.
+    #[must_use]
+    pub fn copied(self, ty: &str, from: &Condition) -> Self {
+        self.member(ty, from.status, from.reason.as_deref(), from.message.as_deref())
+    }
+
     fn member(mut self, ty: &str, status: Status, reason: Option<&str>, message: Option<&str>) -> Self {
         let text = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(str::to_owned);
         self.members.push(Condition {
@@ -98,7 +114,7 @@ impl Conditions {
     pub fn finish(mut self, previous: &[Condition], now: Timestamp) -> Vec<Condition> {
         let decisive = [Status::False, Status::Unknown]
             .into_iter()
-            .find_map(|status| self.members.iter().rev().find(|member| member.status == status));
+            .find_map(|status| self.members.iter().rev().find(|member| member.status == status && decides(member)));
         let ready = match decisive {
             Some(member) => Condition { ty: READY.to_owned(), ..member.clone() },
             None => Condition {
@@ -120,6 +136,13 @@ impl Conditions {
         }
         self.members
     }
+}
+
+/// Severity of a condition that has no say in `Ready`.
+const INFO: &str = "Info";
+
+fn decides(member: &Condition) -> bool {
+    member.severity.as_deref() != Some(INFO)
 }
 
 /// The condition of type `ty`.
@@ -154,6 +177,13 @@ mod tests {
         assert_eq!((ready.status, ready.reason.as_deref()), (Status::False, Some("DependencyDoesNotExist")));
         let types: Vec<_> = conditions.iter().map(|condition| condition.ty.as_str()).collect();
         assert_eq!(types, ["BrokerReady", "DependencyReady", "Ready", "SubscriberResolved"]);
+    }
+
+    #[test]
+    fn info_has_no_say_in_ready() {
+        let conditions = Conditions::new().ok("A").info("B", Status::False, "Because", "it is so").finish(&[], EARLY);
+        assert!(is_ready(&conditions));
+        assert_eq!(find(&conditions, "B").expect("B").severity.as_deref(), Some("Info"));
     }
 
     #[test]
