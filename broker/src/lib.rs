@@ -1,3 +1,22 @@
-//! The data plane, from POST to subscriber.
+//! The data plane: from `POST /{namespace}/{broker}` to the subscriber.
+//!
+//! * [`ingress`]: accepts events; 202 leaves once they are durable.
+//! * [`filter`]: does a Trigger want an event, and why not.
+//! * [`Logs`]: the Brokers' logs, opened once per process.
+//!
+//! Which Brokers and Triggers there are comes in as `Resources`; what is acted on goes out as `Observed`.
 
+mod backoff;
+mod carried;
 pub mod filter;
+pub mod ingress;
+mod logs;
+mod metrics;
+mod observer;
+mod server;
+mod settings;
+mod stamp;
+
+pub use logs::Logs;
+pub use metrics::Metrics;
+pub use settings::{DispatcherSettings, IngressSettings, Settings};
