@@ -7,8 +7,8 @@
 use std::fmt::Write as _;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use weir_api::event::Value;
 use weir_api::Event;
+use weir_api::event::Value;
 
 /// The extension that carries headers, one `name: value` per line. Taken from an incoming event if it has one.
 pub(crate) const CARRIED: &str = "weirheaders";

@@ -123,8 +123,7 @@ impl Ingress {
             return Err(IngressError::Encoded);
         }
         let mut permit = self.admission.request()?;
-        let body =
-            body::read(body, self.settings.max_event_bytes, self.settings.body_timeout, &mut permit).await?;
+        let body = body::read(body, self.settings.max_event_bytes, self.settings.body_timeout, &mut permit).await?;
         // Whose request it is will be decided before this line: the head is enough for that.
         match decode(&head.headers, body, Batches::Allowed)? {
             Decoded::Event(mut event) => {
@@ -210,4 +209,3 @@ pub(crate) fn panicked() -> Answer {
 fn whole_seconds(wait: Duration) -> u64 {
     wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
-

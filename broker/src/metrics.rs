@@ -34,7 +34,9 @@ impl DispatchLabels {
         };
         Self {
             otel_scope_name: "knative.dev/pkg/broker/ingress",
-            messaging_destination_name: broker.map(|broker| format!("broker:{}.{}", broker.name, broker.namespace)).unwrap_or_default(),
+            messaging_destination_name: broker
+                .map(|broker| format!("broker:{}.{}", broker.name, broker.namespace))
+                .unwrap_or_default(),
             kn_broker_name: name,
             kn_broker_namespace: namespace,
             http_response_status_code: status,

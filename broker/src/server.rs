@@ -62,7 +62,10 @@ pub(crate) async fn serve(
     server.last_request.cancel();
     connections.close();
     if tokio::time::timeout(settings.grace_period, connections.wait()).await.is_err() {
-        tracing::warn!(connections = connections.len(), "Requests still in progress after the grace period are cut off.");
+        tracing::warn!(
+            connections = connections.len(),
+            "Requests still in progress after the grace period are cut off."
+        );
     }
 }
 
