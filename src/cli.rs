@@ -3,18 +3,28 @@
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::config::{Environment, Flags, Layers, LogFormat, Settings};
-use crate::failure::{Exit, Failure, OrFail, Outcome};
+use crate::config::{Environment, Flags, Layers, LogFormat, Settings, parse_duration};
+use crate::failure::{Exit, OrFail, Outcome};
 
+mod apply;
 pub(crate) mod bench;
 mod completion;
 mod config;
+mod connect;
 mod crds;
+mod delete;
+mod describe;
+mod format;
+mod get;
 mod output;
+mod table;
+mod target;
+mod wait;
 
 /// A CloudEvents broker that loses nothing and explains everything.
 #[derive(Debug, Parser)]
@@ -46,6 +56,16 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Make objects as manifests say
+    Apply(apply::Command),
+    /// Print objects
+    Get(get::Command),
+    /// Print everything about objects, for people
+    Describe(describe::Command),
+    /// Remove objects
+    Delete(delete::Command),
+    /// Wait until objects are ready, changed or gone
+    Wait(wait::Command),
     /// Measure a Broker: rates, latency, memory, start-up and recovery, beside the bare ceiling on the same cores
     Bench(Box<bench::BenchArgs>),
     /// Print the configuration in force and where each value comes from
@@ -59,6 +79,11 @@ enum Command {
 impl Command {
     async fn run(self, invocation: Invocation) -> Outcome {
         match self {
+            Self::Apply(command) => command.run(&invocation).await,
+            Self::Get(command) => command.run(&invocation).await,
+            Self::Describe(command) => command.run(&invocation).await,
+            Self::Delete(command) => command.run(&invocation).await,
+            Self::Wait(command) => command.run(&invocation).await,
             Self::Bench(args) => crate::bench::run(*args).await,
             Self::Config(command) => command.run(&invocation),
             Self::Crds(command) => command.run(),
@@ -103,8 +128,21 @@ impl Invocation {
     }
 }
 
+/// Reads a duration flag.
+fn duration(text: &str) -> Result<Duration, String> {
+    parse_duration(text).ok_or_else(|| "expected a duration such as 30s or 1m 30s".to_owned())
+}
+
+/// The names of the objects in a list.
+fn names(list: &Value) -> Vec<String> {
+    let items = list["items"].as_array().into_iter().flatten();
+    items.filter_map(|item| item["metadata"]["name"].as_str()).map(str::to_owned).collect()
+}
+
 /// Runs the command line of this process and returns its exit code.
 pub(crate) fn main(environment: Environment) -> ExitCode {
+    // Fails only if somebody installed one before, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -117,8 +155,8 @@ pub(crate) fn main(environment: Environment) -> ExitCode {
     match execute(cli, environment) {
         Ok(()) => Exit::Ok.into(),
         Err(failure) => {
-            if !failure.is_silent() {
-                output::tell(&format!("error: {failure}"));
+            if let Some(line) = failure.line() {
+                output::tell(&line);
             }
             failure.exit().into()
         }

@@ -37,6 +37,8 @@ pub(crate) struct Failure {
     exit: Exit,
     error: Option<anyhow::Error>,
     next: Option<String>,
+    /// The text says itself whose error it is.
+    plain: bool,
 }
 
 /// What every command returns.
@@ -45,7 +47,7 @@ pub(crate) type Outcome<T = ()> = Result<T, Failure>;
 impl Failure {
     /// Something went wrong: `error` says what and why.
     pub(crate) fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Self {
-        Self { exit, error: Some(error.into()), next: None }
+        Self { exit, error: Some(error.into()), next: None, plain: false }
     }
 
     /// The same from a text.
@@ -53,9 +55,14 @@ impl Failure {
         Self::new(exit, anyhow::Error::msg(text.into()))
     }
 
+    /// A server's words, told the way `kubectl` tells them.
+    pub(crate) fn server(exit: Exit, text: String) -> Self {
+        Self { plain: true, ..Self::text(exit, text) }
+    }
+
     /// An exit code whose reason has been printed already.
     pub(crate) const fn told(exit: Exit) -> Self {
-        Self { exit, error: None, next: None }
+        Self { exit, error: None, next: None, plain: true }
     }
 
     /// Adds what to do next.
@@ -77,9 +84,10 @@ impl Failure {
         self.exit
     }
 
-    /// Whether there is anything left to tell.
-    pub(crate) const fn is_silent(&self) -> bool {
-        self.error.is_none()
+    /// The line for standard error; `None` if there is nothing left to tell.
+    pub(crate) fn line(&self) -> Option<String> {
+        self.error.as_ref()?;
+        Some(if self.plain { self.to_string() } else { format!("error: {self}") })
     }
 }
 

@@ -2,10 +2,13 @@
 
 use std::process::ExitCode;
 
+mod apply;
 mod bench;
 mod cli;
+mod client;
 mod config;
 mod failure;
+mod jsonpath;
 mod manifest;
 mod telemetry;
 
