@@ -237,3 +237,6 @@ impl Attributes {
                 .sum::<usize>()
     }
 }
+
+#[cfg(test)]
+mod tests;

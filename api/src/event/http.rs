@@ -13,6 +13,7 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::json::{self, JsonError};
+use super::validate::shown;
 use super::{Attributes, Event, InvalidEvent, Rule, SpecVersion, Value};
 
 mod names;
@@ -59,10 +60,10 @@ pub enum DecodeError {
     BatchNotAllowed,
     /// A header that may be given once is given again.
     #[error("header {0} is given twice")]
-    Repeated(HeaderName),
+    Repeated(Box<str>),
     /// A header whose value is not UTF-8, as it is or once percent-decoded.
     #[error("header {0} is not UTF-8")]
-    NotUtf8(HeaderName),
+    NotUtf8(Box<str>),
     /// 0.3: a `ce-datacontentencoding` other than base64, or a body that is not the base64 it says.
     #[error("body is not base64, the only data content encoding")]
     DataContentEncoding,
@@ -224,7 +225,7 @@ fn refuse_repeated(headers: &HeaderMap, counts: impl Fn(&HeaderName) -> bool) ->
     }
     let mut names = headers.keys().filter(|name| counts(name));
     match names.find(|name| headers.get_all(*name).iter().nth(1).is_some()) {
-        Some(name) => Err(DecodeError::Repeated(name.clone())),
+        Some(name) => Err(DecodeError::Repeated(shown(name.as_str()))),
         None => Ok(()),
     }
 }
@@ -249,7 +250,7 @@ fn decode_binary(headers: &HeaderMap, body: Bytes) -> Result<Event, DecodeError>
     let mut attributes = Attributes { spec_version, ..Attributes::default() };
     let mut data_content_encoding = None;
     for (name, value) in headers {
-        let text = || value::decode(value.as_bytes()).ok_or_else(|| DecodeError::NotUtf8(name.clone()));
+        let text = || value::decode(value.as_bytes()).ok_or_else(|| DecodeError::NotUtf8(shown(name.as_str())));
         let Some(attribute) = name.as_str().strip_prefix(names::PREFIX) else {
             if name == CONTENT_TYPE {
                 attributes.data_content_type = media_type(value)?;
@@ -329,3 +330,6 @@ fn attribute_of(name: &HeaderName) -> &str {
     let name = name.as_str();
     name.strip_prefix(names::PREFIX).unwrap_or(name)
 }
+
+#[cfg(test)]
+mod tests;

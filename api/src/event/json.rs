@@ -19,10 +19,11 @@ use bytes::Bytes;
 use serde::Deserialize as _;
 use serde_json::value::RawValue;
 
-use super::validate::schema_name;
+use super::validate::shown;
 use super::{Attributes, Event, InvalidEvent, Rule, SpecVersion, Value, syntax};
 
 mod envelope;
+mod write;
 
 use envelope::{Envelope, Member};
 
@@ -77,7 +78,8 @@ pub enum JsonError {
     },
 }
 
-/// Reads one event. Its attributes are valid; data that is JSON is a slice of `body`.
+/// Reads one event. Its attributes are valid; data that is JSON, or text without escapes, is a slice of `body`, which it
+/// keeps alive.
 pub fn decode(body: &Bytes) -> Result<Event, JsonError> {
     let text = utf8(body)?;
     opens_with(text, b'{', "object")?;
@@ -103,7 +105,7 @@ pub fn decode_batch(body: &Bytes) -> Result<Vec<Event>, JsonError> {
 /// content type says text and it is UTF-8, else into `data_base64`. Only white space around JSON data can be lost.
 pub fn encode(event: &Event) -> Vec<u8> {
     let mut out = Vec::with_capacity(event.size_bytes() * 5 / 4 + 256);
-    write_event(event, &mut out);
+    write::event(event, &mut out);
     out
 }
 
@@ -114,7 +116,7 @@ pub fn encode_batch<'a>(events: impl IntoIterator<Item = &'a Event>) -> Vec<u8> 
         if out.len() > 1 {
             out.push(b',');
         }
-        write_event(event, &mut out);
+        write::event(event, &mut out);
     }
     out.push(b']');
     out
@@ -223,11 +225,6 @@ fn wrong_type(name: &str, found: &Member<'_>, expected: &'static str) -> JsonErr
     JsonError::WrongType { name: shown(name), found: found.kind(), expected }
 }
 
-/// A name from outside, cut to what a message can hold.
-fn shown(name: &str) -> Box<str> {
-    name.chars().take(64).collect::<String>().into()
-}
-
 /// The members that together make an event's data.
 #[derive(Default)]
 struct Parts<'a> {
@@ -317,98 +314,5 @@ fn is_deeper_than(json: &str, limit: usize) -> bool {
     false
 }
 
-fn write_event(event: &Event, out: &mut Vec<u8>) {
-    let attributes = event.attributes();
-    out.extend_from_slice(b"{\"specversion\":");
-    write_string(attributes.spec_version.as_str(), out);
-    for (name, value) in [("id", &attributes.id), ("source", &attributes.source), ("type", &attributes.ty)] {
-        write_name(name, out);
-        write_string(value, out);
-    }
-    let optional = [
-        ("subject", &attributes.subject),
-        ("time", &attributes.time),
-        ("datacontenttype", &attributes.data_content_type),
-        (schema_name(attributes.spec_version), &attributes.data_schema),
-    ];
-    for (name, value) in optional {
-        if let Some(value) = value {
-            write_name(name, out);
-            write_string(value, out);
-        }
-    }
-    for (name, value) in &attributes.extensions {
-        write_name(name, out);
-        match value {
-            Value::String(text) => write_string(text, out),
-            // Their canonical string form is their JSON form.
-            Value::Boolean(_) | Value::Integer(_) => out.extend_from_slice(value.to_string().as_bytes()),
-        }
-    }
-    if let Some(data) = event.data() {
-        write_data(attributes, data, out);
-    }
-    out.push(b'}');
-}
-
-fn write_data(attributes: &Attributes, data: &[u8], out: &mut Vec<u8>) {
-    let content_type = attributes.data_content_type.as_deref();
-    if content_type.is_none_or(syntax::is_json) {
-        if let Some(json) = embeddable(data) {
-            write_name("data", out);
-            out.extend_from_slice(json.as_bytes());
-            return;
-        }
-    } else if content_type.is_some_and(syntax::is_text)
-        && let Ok(text) = str::from_utf8(data)
-    {
-        write_name("data", out);
-        write_string(text, out);
-        return;
-    }
-    match attributes.spec_version {
-        SpecVersion::V1 => write_name("data_base64", out),
-        SpecVersion::V03 => {
-            write_name("datacontentencoding", out);
-            write_string("base64", out);
-            write_name("data", out);
-        }
-    }
-    out.push(b'"');
-    let from = out.len();
-    out.resize(from + data.len().div_ceil(3) * 4, 0);
-    let written = BASE64.encode_slice(data, &mut out[from..]).unwrap_or_default();
-    out.truncate(from + written);
-    out.push(b'"');
-}
-
-/// `data` as text, if it is JSON that the far end, held to the same depth, can read within an event.
-fn embeddable(data: &[u8]) -> Option<&str> {
-    let text = str::from_utf8(data).ok()?;
-    serde_json::from_str::<&RawValue>(text).ok()?;
-    (!is_deeper_than(text, MAX_DEPTH - 1)).then_some(text)
-}
-
-fn write_name(name: &str, out: &mut Vec<u8>) {
-    out.push(b',');
-    write_string(name, out);
-    out.push(b':');
-}
-
-fn write_string(text: &str, out: &mut Vec<u8>) {
-    out.push(b'"');
-    let mut rest = text.as_bytes();
-    while let Some(at) = rest.iter().position(|&byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
-        out.extend_from_slice(&rest[..at]);
-        match rest[at] {
-            byte @ (b'"' | b'\\') => out.extend_from_slice(&[b'\\', byte]),
-            b'\n' => out.extend_from_slice(b"\\n"),
-            b'\r' => out.extend_from_slice(b"\\r"),
-            b'\t' => out.extend_from_slice(b"\\t"),
-            byte => out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
-        }
-        rest = &rest[at + 1..];
-    }
-    out.extend_from_slice(rest);
-    out.push(b'"');
-}
+#[cfg(test)]
+mod tests;

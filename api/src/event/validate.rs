@@ -65,8 +65,7 @@ pub enum Rule {
 impl InvalidEvent {
     /// A breach of `rule` by an attribute whose name came from outside.
     pub(super) fn named(attribute: &str, rule: Rule) -> Self {
-        let shown = attribute.char_indices().nth(64).map_or(attribute.len(), |(at, _)| at);
-        Self { attribute: Cow::Owned(attribute[..shown].to_owned()), rule }
+        Self { attribute: Cow::Owned(shown(attribute).into()), rule }
     }
 
     /// A breach of `rule` by a core attribute.
@@ -142,6 +141,12 @@ impl Attributes {
         let largest = core.into_iter().chain(optional).chain(extensions).max_by_key(|(_, value)| value.len());
         InvalidEvent::named(largest.map_or("id", |(name, _)| name), Rule::Limit)
     }
+}
+
+/// A name that came from outside, cut to what a message can hold.
+pub(super) fn shown(name: &str) -> Box<str> {
+    let end = name.char_indices().nth(64).map_or(name.len(), |(at, _)| at);
+    name[..end].into()
 }
 
 /// What the attribute behind [`Attributes::data_schema`] is called.

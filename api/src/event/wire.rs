@@ -208,3 +208,6 @@ impl<'a> Input<'a> {
         Ok(i32::from_le_bytes(*bytes))
     }
 }
+
+#[cfg(test)]
+mod tests;
