@@ -11,6 +11,8 @@ use super::report::Finding;
 /// # Errors
 /// When the URL is not plain HTTP or the process to watch is gone.
 pub(super) async fn run(lab: &Lab, url: &Url) -> anyhow::Result<Finding> {
+    // Before anything is measured: a URL that cannot be posted to is told at once.
+    lab.target(url)?;
     let args = &lab.args;
     let delivers = args.sink_listen.is_some();
     let broker = Subject { name: "broker".to_owned(), url: url.clone(), inboxes: delivers.into(), pid: args.pid };

@@ -222,7 +222,7 @@ pub(super) fn summarise(subject: &Subject, samples: Vec<Sample>) -> Row {
         }
         if let Some(cost) = sample.cost {
             row.memory = Some(row.memory.map_or(cost.memory, |memory| span(memory, cost.memory)));
-            row.cpu_seconds = Some(row.cpu_seconds.unwrap_or_default() + cost.cpu_seconds);
+            row.cpu_seconds = Some(stats::round(row.cpu_seconds.unwrap_or_default() + cost.cpu_seconds));
         }
     }
     row.accept_latency = Percentiles::of(&accept);

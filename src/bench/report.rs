@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::process::Memory;
-use super::stats::{Percentiles, Spread};
+use super::stats::{Percentiles, Spread, round};
 
 pub(super) mod text;
 
@@ -93,7 +93,7 @@ impl Row {
         if let (Some(rate), Some(of)) = (self.rate(), base.rate())
             && of.median > 0.0
         {
-            self.ratio = Some(Ratio { to: base.name.clone(), value: rate.median / of.median });
+            self.ratio = Some(Ratio { to: base.name.clone(), value: round(rate.median / of.median) });
         }
     }
 }
@@ -145,12 +145,12 @@ impl Figure {
             Limit::AtLeast(least) => value >= least,
             Limit::AtMost(most) => value <= most,
         };
-        Self { name: name.into(), value, unit, limit: Some(limit), met: Some(met) }
+        Self { name: name.into(), value: round(value), unit, limit: Some(limit), met: Some(met) }
     }
 
     /// A number without a limit.
     pub(super) fn fact(name: impl Into<String>, value: f64, unit: &'static str) -> Self {
-        Self { name: name.into(), value, unit, limit: None, met: None }
+        Self { name: name.into(), value: round(value), unit, limit: None, met: None }
     }
 
     /// The ratio of a row, if it has one.

@@ -192,6 +192,9 @@ impl Server {
     }
 
     /// The address that Broker has by construction, without asking.
+    ///
+    /// # Errors
+    /// When the data plane's URL cannot hold a path.
     pub(super) fn expected_address(&self, broker: &str) -> anyhow::Result<Url> {
         self.data_plane.join(&format!("/default/{broker}")).context("the data plane's address cannot hold a path")
     }

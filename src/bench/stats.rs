@@ -59,7 +59,7 @@ impl Spread {
 }
 
 /// Four significant digits or more: enough for every figure, short enough to read.
-fn round(value: f64) -> f64 {
+pub(super) fn round(value: f64) -> f64 {
     let scale = if value.abs() >= 1000.0 { 1.0 } else { 1000.0 };
     (value * scale).round() / scale
 }

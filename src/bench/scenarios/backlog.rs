@@ -12,11 +12,11 @@ use url::Url;
 use super::Fresh;
 use crate::bench::client::Client;
 use crate::bench::lab::{self, Lab, Sample, Subject, summarise};
-use crate::bench::load::{self, Load};
+use crate::bench::load::{self, Load, Outcome};
 use crate::bench::pace::{Pace, Until};
 use crate::bench::process::{Watch, settled_bytes};
 use crate::bench::report::{Events, Figure, Finding, Limit, Row};
-use crate::bench::server::{Durability, Start, broker, trigger};
+use crate::bench::server::{Durability, Server, Start, broker, trigger};
 use crate::bench::sink::DeadAddress;
 use crate::bench::tally::{Phase, Stamp};
 
@@ -89,18 +89,8 @@ pub(super) async fn recover(lab: &Lab, finding: &mut Finding, filled: Option<Fil
     "recovery".clone_into(&mut finding.name);
     finding.about = format!("kill -9 while appending to a backlog of {} events, then start again", lab.args.events);
     let Fresh { server, home } = fresh;
-    eprintln!("recovery: kill -9 under load");
     let load = Load { first: sent, ..lab.load(&url, Pace::Closed(Until::Stopped))? };
-    let stop = Arc::clone(&load.stop);
-    let killed = async {
-        let enough = accepted(&phase, lab.args.events + UNDER_LOAD).await;
-        let killed = server.kill().await;
-        stop.store(true, Ordering::Relaxed);
-        enough.and(killed)
-    };
-    let (outcome, killed) = tokio::join!(load::drive(&load, &phase), killed);
-    killed?;
-    let outcome = outcome?;
+    let outcome = kill_under_load(server, &load, &phase, lab.args.events + UNDER_LOAD).await?;
     let first = sent + outcome.sent;
 
     eprintln!("recovery: start again");
@@ -140,6 +130,20 @@ pub(super) async fn recover(lab: &Lab, finding: &mut Finding, filled: Option<Fil
     server.stop().await?;
     drop(sink);
     home.close().context("cannot remove a data directory")
+}
+
+/// Drives `load` until `count` events are acknowledged in all, kills the server meanwhile, and returns what was sent.
+async fn kill_under_load(server: Server, load: &Load, phase: &Arc<Phase>, count: u64) -> anyhow::Result<Outcome> {
+    eprintln!("recovery: kill -9 under load");
+    let killed = async {
+        let enough = accepted(phase, count).await;
+        let killed = server.kill().await;
+        load.stop.store(true, Ordering::Relaxed);
+        enough.and(killed)
+    };
+    let (outcome, killed) = tokio::join!(load::drive(load, phase), killed);
+    killed?;
+    outcome
 }
 
 /// Waits until `count` events are acknowledged.
