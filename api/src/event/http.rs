@@ -80,7 +80,7 @@ pub enum DecodeError {
 /// A batch counts, so that decoding refuses it aloud. Source: `[ev] pkg/kncloudevents/event_dispatcher.go`, which goes by
 /// the encoding alone, whatever the status.
 pub fn is_event(headers: &HeaderMap) -> bool {
-    match headers.get(CONTENT_TYPE).map_or(Format::None, Format::of) {
+    match Format::of_body(headers) {
         Format::Json | Format::JsonBatch => true,
         Format::Other | Format::None => headers.get(names::SPEC_VERSION).is_some_and(|value| known(value).is_some()),
     }
@@ -90,7 +90,7 @@ pub fn is_event(headers: &HeaderMap) -> bool {
 pub fn decode(headers: &HeaderMap, body: Bytes, batches: Batches) -> Result<Decoded, DecodeError> {
     refuse_content_encoding(headers)?;
     refuse_repeated(headers, |name| name == CONTENT_TYPE)?;
-    match headers.get(CONTENT_TYPE).map_or(Format::None, Format::of) {
+    match Format::of_body(headers) {
         Format::Json => Ok(Decoded::Event(json::decode(&body)?)),
         Format::JsonBatch => match batches {
             Batches::Allowed => Ok(Decoded::Batch(json::decode_batch(&body)?)),
@@ -109,11 +109,23 @@ pub fn decode_one(headers: &HeaderMap, body: Bytes) -> Result<Event, DecodeError
     }
 }
 
+/// Whether binary mode can carry `event`.
+///
+/// Not if its data is itself an event in JSON: the content type would tell the receiver to read that one instead, and
+/// whoever wrote it would have slipped an event past everything that looked at the one around it.
+pub fn fits_binary(event: &Event) -> bool {
+    let content_type = event.attributes().data_content_type.as_deref().unwrap_or_default();
+    matches!(Format::of(content_type.as_bytes()), Format::Other | Format::None)
+}
+
 /// Sets the headers of `event` in binary mode; the body is its data.
 ///
-/// A valid event always fits. The error names an attribute of one made without [`Attributes::validate`]; headers may
-/// then be set in part.
+/// A valid event that [fits](fits_binary) never fails. Otherwise the error names the attribute at fault; headers may then
+/// be set in part.
 pub fn encode_binary(event: &Event, headers: &mut HeaderMap) -> Result<(), InvalidEvent> {
+    if !fits_binary(event) {
+        return Err(InvalidEvent::core("datacontenttype", Rule::StructuredOnly));
+    }
     let attributes = event.attributes();
     let mut fields = Fields::for_attributes(attributes);
     fields.add(names::ID, &attributes.id);
@@ -193,10 +205,13 @@ enum Format {
 }
 
 impl Format {
-    fn of(content_type: &HeaderValue) -> Self {
+    fn of_body(headers: &HeaderMap) -> Self {
+        headers.get(CONTENT_TYPE).map_or(Self::None, |content_type| Self::of(content_type.as_bytes()))
+    }
+
+    fn of(content_type: &[u8]) -> Self {
         const PREFIX: &[u8] = b"application/cloudevents";
-        let bytes = content_type.as_bytes();
-        let Some((prefix, rest)) = bytes.split_at_checked(PREFIX.len()) else { return Self::None };
+        let Some((prefix, rest)) = content_type.split_at_checked(PREFIX.len()) else { return Self::None };
         if !prefix.eq_ignore_ascii_case(PREFIX) {
             return Self::None;
         }

@@ -71,6 +71,14 @@ impl TryFrom<&Event> for cloudevents::Event {
     }
 }
 
+impl TryFrom<Event> for cloudevents::Event {
+    type Error = SdkError;
+
+    fn try_from(event: Event) -> Result<Self, SdkError> {
+        Self::try_from(&event)
+    }
+}
+
 /// The most telling form of `data` that gives its bytes back unchanged.
 fn sdk_data(content_type: Option<&str>, data: &[u8]) -> Data {
     if content_type.is_none_or(syntax::is_json)
@@ -124,6 +132,14 @@ impl TryFrom<&cloudevents::Event> for Event {
         };
         attributes.validate()?;
         Ok(Event::new(attributes, data))
+    }
+}
+
+impl TryFrom<cloudevents::Event> for Event {
+    type Error = SdkError;
+
+    fn try_from(event: cloudevents::Event) -> Result<Self, SdkError> {
+        Self::try_from(&event)
     }
 }
 

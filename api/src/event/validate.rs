@@ -57,6 +57,9 @@ pub enum Rule {
     /// All attributes together stay within [`MAX_ATTRIBUTES_BYTES`].
     #[error("brings the attributes over the limit of {MAX_ATTRIBUTES_BYTES} bytes")]
     Limit,
+    /// In binary mode, `datacontenttype` is no CloudEvents format: a receiver would take the data for the event.
+    #[error("names a CloudEvents format, so that only structured mode can carry the event")]
+    StructuredOnly,
     /// Its name and value can be an HTTP header.
     #[error("cannot be an HTTP header")]
     Header,
@@ -168,7 +171,7 @@ pub(super) fn is_reserved(version: SpecVersion, name: &str) -> bool {
 }
 
 fn required(name: &'static str, value: &str) -> Result<(), InvalidEvent> {
-    keeps(name, Rule::Required, !value.trim_ascii().is_empty() && !value.trim().is_empty())?;
+    keeps(name, Rule::Required, !value.trim().is_empty())?;
     keeps(name, Rule::NoControlCharacters, !has_control(value))
 }
 

@@ -209,6 +209,19 @@ fn what_is_no_event_says_why() {
 }
 
 #[test]
+fn an_event_within_an_event_stays_within() {
+    for inner in ["application/cloudevents+json", "Application/CloudEvents-Batch+JSON; charset=utf-8"] {
+        let outer = Event::builder("/s", "outer").data(inner, r#"{"specversion":"1.0"}"#).build().expect("valid");
+        assert!(!fits_binary(&outer));
+        let error = encode_binary(&outer, &mut HeaderMap::new()).expect_err("would be read as the inner event");
+        assert_eq!(error.rule, Rule::StructuredOnly);
+        let mut written = HeaderMap::new();
+        let body = encode_structured(&outer, &mut written);
+        assert_eq!(decode_one(&written, body).expect("an event"), outer);
+    }
+}
+
+#[test]
 fn encoded_bodies_are_refused() {
     for (encoding, accepted) in [("identity", true), ("Identity", true), ("gzip", false), ("identity, br", false)] {
         let mut sent = headers(VALID);
