@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kube::runtime::controller::Action;
-use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::reflector::ObjectRef;
 use kube::{Client, ResourceExt};
 use parking_lot::Mutex;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
@@ -15,7 +15,7 @@ use weir_api::observed::{Observed, ObservedState};
 use weir_channels::Registry;
 
 use crate::tracker::Tracker;
-use crate::watch::Change;
+use crate::watch::{Cache, Change};
 use crate::{Metrics, Settings};
 
 /// An object to reconcile.
@@ -58,8 +58,8 @@ impl Queues {
 pub(crate) struct Context {
     pub(crate) settings: Settings,
     pub(crate) client: Client,
-    pub(crate) brokers: Store<Broker>,
-    pub(crate) triggers: Store<Trigger>,
+    pub(crate) brokers: Cache<Broker>,
+    pub(crate) triggers: Cache<Trigger>,
     pub(crate) channels: Arc<Registry>,
     pub(crate) tracker: Tracker,
     pub(crate) metrics: Metrics,
@@ -91,7 +91,7 @@ impl Context {
     pub(crate) fn new(
         settings: Settings,
         client: Client,
-        (brokers, triggers): (Store<Broker>, Store<Trigger>),
+        (brokers, triggers): (Cache<Broker>, Cache<Trigger>),
         observed: channel::Receiver<Arc<Observed>>,
         channels: Arc<Registry>,
         metrics: Metrics,
@@ -115,9 +115,8 @@ impl Context {
 
     /// Waits until Brokers and Triggers have been listed: before that "there is none" means nothing.
     pub(crate) async fn wait_until_synced(&self) {
-        // An error says that the watch is gone, which happens at shutdown only.
-        let _ = self.brokers.wait_until_ready().await;
-        let _ = self.triggers.wait_until_ready().await;
+        // False says that the watch is gone, which happens at shutdown only.
+        let _ = self.brokers.synced().await && self.triggers.synced().await;
     }
 
     /// A Broker changed: it and its Triggers are looked at again.
@@ -151,9 +150,8 @@ impl Context {
 
     /// The Triggers of a Broker.
     pub(crate) fn triggers_of(&self, namespace: &str, broker: &str) -> Vec<Arc<Trigger>> {
-        self.triggers.state_filter(|trigger| {
-            trigger.metadata.namespace.as_deref() == Some(namespace) && trigger.broker() == broker
-        })
+        self.triggers
+            .filter(|trigger| trigger.metadata.namespace.as_deref() == Some(namespace) && trigger.broker() == broker)
     }
 
     /// What the data plane says about this generation of an object.

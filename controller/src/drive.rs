@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use kube::runtime::controller::{self, Action, applier};
-use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::reflector::ObjectRef;
 use kube::{Resource, ResourceExt};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::context::Context;
+use crate::watch::Cache;
 
 /// Why a reconcile did not finish. It is tried again.
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +43,7 @@ fn wait(failures: u32) -> Duration {
 /// Reconciles what `requests` names until the sender is gone.
 pub(crate) async fn drive<K, F>(
     kind: &'static str,
-    store: Store<K>,
+    cache: Cache<K>,
     mut requests: UnboundedReceiver<ObjectRef<K>>,
     context: Arc<Context>,
     reconcile: impl Fn(Arc<K>, Arc<Context>) -> F,
@@ -74,7 +75,9 @@ pub(crate) async fn drive<K, F>(
         Action::requeue(wait(failures))
     };
     let config = controller::Config::default();
-    applier(reconcile, after_error, context, store, Box::pin(queue), config).for_each(|_| std::future::ready(())).await;
+    applier(reconcile, after_error, context, cache.store(), Box::pin(queue), config)
+        .for_each(|_| std::future::ready(()))
+        .await;
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use kube::runtime::reflector::{self, ObjectRef, Store};
+use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Map, Value};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
@@ -22,17 +22,17 @@ use weir_api::eventing::annotations::{CHANNEL_BACKEND, Durability, LogOptions, T
 use weir_api::eventing::{Broker, Trigger};
 use weir_api::resources::{self, ChannelSpec, ObjectName, Resources};
 
-use crate::watch;
+use crate::watch::{self, Cache};
 
 /// Feeds `resources` until `shutdown`: for a process that runs no reconcilers.
 pub async fn run(client: Client, resources: channel::Sender<Arc<Resources>>, shutdown: CancellationToken) {
-    let (brokers, broker_writer) = reflector::store::<Broker>();
-    let (triggers, trigger_writer) = reflector::store::<Trigger>();
+    let (brokers, fill_brokers) = watch::cache::<Broker>();
+    let (triggers, fill_triggers) = watch::cache::<Trigger>();
     let (keys, requests) = keys();
     let broker_keys = keys.clone();
     let watching = futures_util::future::join3(
-        watch::run(Api::all(client.clone()), broker_writer, move |broker, _| broker_keys.broker(broker)),
-        watch::run(Api::all(client), trigger_writer, move |trigger, _| keys.trigger(trigger)),
+        watch::run(Api::all(client.clone()), fill_brokers, move |broker, _| broker_keys.broker(broker)),
+        watch::run(Api::all(client), fill_triggers, move |trigger, _| keys.trigger(trigger)),
         publish(brokers, triggers, requests, resources),
     );
     tokio::select! {
@@ -68,19 +68,19 @@ pub(crate) fn keys() -> (Keys, UnboundedReceiver<Key>) {
 
 /// Publishes a snapshot once both caches are complete, and one for each burst of changes after that.
 pub(crate) async fn publish(
-    brokers: Store<Broker>,
-    triggers: Store<Trigger>,
+    brokers: Cache<Broker>,
+    triggers: Cache<Trigger>,
     mut changes: UnboundedReceiver<Key>,
     resources: channel::Sender<Arc<Resources>>,
 ) {
-    if brokers.wait_until_ready().await.is_err() || triggers.wait_until_ready().await.is_err() {
+    if !brokers.synced().await || !triggers.synced().await {
         return;
     }
     let mut feed = Feed { brokers, triggers, places: HashMap::new(), resources: Resources::default() };
-    for broker in feed.brokers.state() {
+    for broker in feed.brokers.all() {
         feed.broker(&name_of(&*broker));
     }
-    for trigger in feed.triggers.state() {
+    for trigger in feed.triggers.all() {
         feed.trigger(&name_of(&*trigger));
     }
     feed.resources.complete = true;
@@ -95,8 +95,8 @@ pub(crate) async fn publish(
 }
 
 struct Feed {
-    brokers: Store<Broker>,
-    triggers: Store<Trigger>,
+    brokers: Cache<Broker>,
+    triggers: Cache<Trigger>,
     /// Where a Trigger is in the snapshot: Broker and UID.
     places: HashMap<ObjectName, (ObjectName, Arc<str>)>,
     resources: Resources,
@@ -112,7 +112,7 @@ impl Feed {
     }
 
     fn broker(&mut self, name: &ObjectName) -> bool {
-        let stored = self.brokers.get(&ObjectRef::new(&name.name).within(&name.namespace));
+        let stored = self.brokers.get(&name.namespace, &name.name);
         let changed = match stored.as_deref().and_then(broker_resource) {
             Some(new) if self.resources.brokers.get(name).is_some_and(|old| **old == new) => false,
             Some(new) => {
@@ -124,7 +124,7 @@ impl Feed {
         // Its Triggers may be waiting for it, belong to its predecessor, or inherit its delivery options.
         let mut triggers: Vec<ObjectName> = self
             .triggers
-            .state_filter(|trigger| {
+            .filter(|trigger| {
                 trigger.broker() == &*name.name && trigger.metadata.namespace.as_deref() == Some(&name.namespace)
             })
             .iter()
@@ -142,7 +142,7 @@ impl Feed {
     }
 
     fn trigger(&mut self, name: &ObjectName) -> bool {
-        let stored = self.triggers.get(&ObjectRef::new(&name.name).within(&name.namespace));
+        let stored = self.triggers.get(&name.namespace, &name.name);
         let place = stored.as_ref().map(|trigger| {
             let broker = ObjectName { namespace: Arc::clone(&name.namespace), name: trigger.broker().into() };
             (broker, Arc::from(trigger.metadata.uid.as_deref().unwrap_or_default()))
@@ -150,7 +150,7 @@ impl Feed {
         let old_place = self.places.get(name).cloned();
         let left = old_place.filter(|old| place.as_ref() != Some(old)).is_some_and(|old| self.remove(name, &old));
         let (Some(trigger), Some(place)) = (stored, place) else { return left };
-        let broker = self.brokers.get(&ObjectRef::new(&place.0.name).within(&name.namespace));
+        let broker = self.brokers.get(&name.namespace, &place.0.name);
         let broker = broker.filter(|_| self.resources.brokers.contains_key(&place.0));
         let Some(broker) = broker else { return self.remove(name, &place) || left };
         let known = self.resources.triggers.get(&place.0).and_then(|triggers| triggers.get(&place.1));

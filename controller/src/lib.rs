@@ -12,7 +12,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::runtime::reflector;
 use kube::{Api, Client};
 use tokio::sync::watch as channel;
 use tokio::task::JoinSet;
@@ -76,8 +75,8 @@ pub struct Collaborators {
 /// A stop in the middle of a reconcile is safe: the next start finishes it.
 pub async fn run(settings: Settings, collaborators: Collaborators, shutdown: CancellationToken) {
     let Collaborators { client, resources, observed, channels, metrics } = collaborators;
-    let (brokers, broker_writer) = reflector::store::<Broker>();
-    let (triggers, trigger_writer) = reflector::store::<Trigger>();
+    let (brokers, fill_brokers) = watch::cache::<Broker>();
+    let (triggers, fill_triggers) = watch::cache::<Trigger>();
     let (queues, requests) = Queues::new();
     let (feed_keys, feed_requests) = feed::keys();
     let context = Arc::new(Context::new(
@@ -92,12 +91,12 @@ pub async fn run(settings: Settings, collaborators: Collaborators, shutdown: Can
 
     let mut tasks = JoinSet::new();
     let (on_broker, keys) = (Arc::clone(&context), feed_keys.clone());
-    tasks.spawn(watch::run(Api::all(client.clone()), broker_writer, move |broker, change| {
+    tasks.spawn(watch::run(Api::all(client.clone()), fill_brokers, move |broker, change| {
         keys.broker(broker);
         on_broker.broker_changed(broker, change);
     }));
     let on_trigger = Arc::clone(&context);
-    tasks.spawn(watch::run(Api::all(client), trigger_writer, move |trigger, change| {
+    tasks.spawn(watch::run(Api::all(client), fill_triggers, move |trigger, change| {
         feed_keys.trigger(trigger);
         on_trigger.trigger_changed(trigger, change);
     }));
@@ -116,3 +115,6 @@ pub async fn run(settings: Settings, collaborators: Collaborators, shutdown: Can
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

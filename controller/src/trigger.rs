@@ -54,7 +54,7 @@ async fn observe(trigger: &Trigger, context: &Context) -> Observation {
     let subject = Subject::Trigger(ObjectRef::from_obj(trigger));
     context.tracker.track(&subject, targets.into_iter().flatten());
 
-    let broker = context.brokers.get(&ObjectRef::new(trigger.broker()).within(&namespace));
+    let broker = context.brokers.get(&namespace, trigger.broker());
     Observation {
         broker: broker.filter(|broker| broker.metadata.deletion_timestamp.is_none()),
         subscriber: resolve_destination(&trigger.spec.subscriber, &namespace, context).await,

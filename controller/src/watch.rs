@@ -3,14 +3,16 @@
 use std::collections::HashSet;
 use std::fmt::Debug;
 use std::hash::Hash;
+use std::sync::Arc;
 
 use futures_util::TryStreamExt;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::reflector::store::Writer;
-use kube::runtime::reflector::{Lookup, ObjectRef};
+use kube::runtime::reflector::{self, Lookup, ObjectRef, Store};
 use kube::runtime::watcher::{self, watcher};
 use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
+use tokio::sync::watch as channel;
 
 /// What the cache says about a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,8 +23,62 @@ pub(crate) enum Change {
     Deleted,
 }
 
+/// The cache of one kind.
+pub(crate) struct Cache<K: Resource<DynamicType = ()> + Clone + 'static> {
+    store: Store<K>,
+    synced: channel::Receiver<bool>,
+}
+
+/// What fills a [`Cache`].
+pub(crate) struct Filler<K: Resource<DynamicType = ()> + Clone + 'static> {
+    writer: Writer<K>,
+    synced: channel::Sender<bool>,
+}
+
+/// A cache, empty until [`run`] fills it.
+pub(crate) fn cache<K: Resource<DynamicType = ()> + Clone + 'static>() -> (Cache<K>, Filler<K>) {
+    let (store, writer) = reflector::store();
+    let (sender, synced) = channel::channel(false);
+    (Cache { store, synced }, Filler { writer, synced: sender })
+}
+
+impl<K: Resource<DynamicType = ()> + Clone + 'static> Cache<K> {
+    /// The object of this name, if there is one.
+    pub(crate) fn get(&self, namespace: &str, name: &str) -> Option<Arc<K>> {
+        self.store.get(&ObjectRef::new(name).within(namespace))
+    }
+
+    /// Every object.
+    pub(crate) fn all(&self) -> Vec<Arc<K>> {
+        self.store.state()
+    }
+
+    /// The objects of which `wanted` holds.
+    pub(crate) fn filter(&self, wanted: impl Fn(&K) -> bool) -> Vec<Arc<K>> {
+        self.store.state_filter(wanted)
+    }
+
+    /// For kube's own machinery.
+    pub(crate) fn store(&self) -> Store<K> {
+        self.store.clone()
+    }
+
+    /// Waits until the kind has been listed: before that "there is none" means nothing. False if it never will be.
+    ///
+    /// Not `Store::wait_until_ready`: of several tasks that wait there, kube-runtime 5.0 wakes only the last.
+    pub(crate) async fn synced(&self) -> bool {
+        self.synced.clone().wait_for(|synced| *synced).await.is_ok()
+    }
+}
+
+impl<K: Resource<DynamicType = ()> + Clone + 'static> Clone for Cache<K> {
+    fn clone(&self) -> Self {
+        Self { store: self.store.clone(), synced: self.synced.clone() }
+    }
+}
+
 /// Watches for ever, with back-off. `changed` runs after the cache holds the change; the reference carries the UID.
-pub(crate) async fn run<K, F>(api: Api<K>, mut writer: Writer<K>, changed: F)
+pub(crate) async fn run<K, F>(api: Api<K>, Filler { mut writer, synced }: Filler<K>, changed: F)
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
     F: Fn(&ObjectRef<K>, Change) + Send,
@@ -30,7 +86,13 @@ where
     let mut events = std::pin::pin!(watcher(api, watcher::Config::default()).default_backoff());
     loop {
         match events.try_next().await {
-            Ok(Some(event)) => store(&mut writer, event, (), &changed),
+            Ok(Some(event)) => {
+                let listed = matches!(event, watcher::Event::InitDone);
+                store(&mut writer, event, (), &changed);
+                if listed {
+                    synced.send_replace(true);
+                }
+            }
             Ok(None) => return,
             Err(error) => tracing::warn!(kind = %K::kind(&()), %error, "watch broke off and is tried again"),
         }
@@ -66,8 +128,8 @@ pub(crate) fn store<K>(
         }
         watcher::Event::InitDone => {
             let reader = writer.as_reader();
-            let versions = |reader: &kube::runtime::reflector::Store<K>| -> Vec<(ObjectRef<K>, Option<String>)> {
-                let key = |object: std::sync::Arc<K>| object.to_object_ref(dyntype.clone());
+            let versions = |reader: &Store<K>| -> Vec<(ObjectRef<K>, Option<String>)> {
+                let key = |object: Arc<K>| object.to_object_ref(dyntype.clone());
                 reader.state().into_iter().map(key).map(|key| (key.clone(), key.extra.resource_version)).collect()
             };
             let before: HashSet<_> = versions(&reader).into_iter().collect();
