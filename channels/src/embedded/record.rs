@@ -98,6 +98,18 @@ pub(crate) fn seal(frame: &mut [u8], salt: u32, flags: u16, offset: u64, stored_
     frame[4..8].copy_from_slice(&checksum.to_le_bytes());
 }
 
+/// The header of the sealed record at the start of `bytes`, taken at its word.
+pub(crate) fn header(bytes: &[u8]) -> Header {
+    Header {
+        payload_bytes: u32_at(bytes, 8),
+        flags: u16::from_le_bytes([bytes[12], bytes[13]]),
+        offset: u64_at(bytes, 16),
+        stored_at_nanos: u64_at(bytes, 24) as i64,
+        id_hash: u32_at(bytes, 32),
+        source_hash: u32_at(bytes, 36),
+    }
+}
+
 /// Looks at the start of `bytes`; whatever follows the record is ignored.
 pub(crate) fn parse(bytes: &[u8], salt: u32) -> Found {
     if bytes.len() < HEADER_BYTES {
@@ -107,14 +119,7 @@ pub(crate) fn parse(bytes: &[u8], salt: u32) -> Found {
     if bytes[0..4] != MARKER {
         return Found::Nothing;
     }
-    let header = Header {
-        payload_bytes: u32_at(bytes, 8),
-        flags: u16::from_le_bytes([bytes[12], bytes[13]]),
-        offset: u64_at(bytes, 16),
-        stored_at_nanos: u64_at(bytes, 24) as i64,
-        id_hash: u32_at(bytes, 32),
-        source_hash: u32_at(bytes, 36),
-    };
+    let header = header(bytes);
     let check = u16::from_le_bytes([bytes[14], bytes[15]]);
     if check != header_check(bytes, salt) || header.payload_bytes as usize > MAX_PAYLOAD_BYTES {
         return Found::Nothing;

@@ -40,6 +40,7 @@ impl Note {
                 bytes.push(PROGRESS);
                 put_id(bytes, id);
                 bytes.extend_from_slice(&partition.to_le_bytes());
+                bytes.extend_from_slice(&progress.start.to_le_bytes());
                 bytes.extend_from_slice(&progress.next.to_le_bytes());
                 for (from, until) in progress.settled.ranges() {
                     bytes.extend_from_slice(&from.to_le_bytes());
@@ -68,7 +69,8 @@ impl Note {
             PROGRESS => {
                 let id = take_id(&mut rest)?;
                 let partition = u32::from_le_bytes(take(&mut rest, 4)?.try_into().ok()?);
-                let mut progress = Progress::at(take_u64(&mut rest)?);
+                let start = take_u64(&mut rest)?;
+                let mut progress = Progress { start, next: take_u64(&mut rest)?, ..Progress::default() };
                 while !rest.is_empty() {
                     progress.settle(take_u64(&mut rest)?, take_u64(&mut rest)?);
                 }
