@@ -12,7 +12,9 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use weir_api::Event;
 
+pub mod embedded;
 pub mod error;
+pub mod metrics;
 pub mod progress;
 pub mod registry;
 

@@ -61,12 +61,7 @@ impl Metrics {
         );
         registry.register("corrupt_records", "Damaged records met while reading", metrics.corrupt_records.clone());
         registry.register("expired_segments", "Segments removed by retention", metrics.expired_segments.clone());
-        registry.register_with_unit(
-            "disk",
-            "Bytes of events on the disk",
-            Unit::Bytes,
-            metrics.disk_bytes.clone(),
-        );
+        registry.register_with_unit("disk", "Bytes of events on the disk", Unit::Bytes, metrics.disk_bytes.clone());
         registry.register("queued_events", "Events waiting to be written", metrics.queued_events.clone());
         metrics
     }

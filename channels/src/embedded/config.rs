@@ -130,12 +130,14 @@ impl EmbeddedConfig {
         within("tailBytes", self.tail_bytes as u64, 0, 1 << 30)?;
         within("retention.ageSeconds", self.retention.age_seconds, 1, 100 * 365 * 24 * 60 * 60)?;
         within("dedupe.windowSeconds", self.dedupe.window_seconds, 1, 24 * 60 * 60)?;
+        // A quota is kept by removing whole segments, so they must be small beside it.
+        let quota_segment_bytes = self.retention.bytes.map_or(u64::MAX, |bytes| (bytes / 8).max(1 << 16));
         Ok(Settings {
             durability: self.durability,
             retention_age: Duration::from_secs(self.retention.age_seconds),
             retention_bytes: self.retention.bytes,
             dedupe_window: self.dedupe.enabled.then(|| Duration::from_secs(self.dedupe.window_seconds)),
-            segment_bytes: self.segment_bytes,
+            segment_bytes: self.segment_bytes.min(quota_segment_bytes),
             max_event_bytes: self.max_event_bytes,
             linger: Duration::from_micros(self.linger_micros),
             reserve_bytes: self.reserve_bytes,

@@ -276,9 +276,8 @@ impl Cursors {
 
     /// Appends and syncs; after an error the file is not to be used any more.
     fn write(&mut self, frames: &[u8]) -> io::Result<()> {
-        let written = write_all(&*self.file, frames, self.write_at).and_then(|()| {
-            if planted!(self.faults, SkipCursorSync) { Ok(()) } else { self.file.sync_data() }
-        });
+        let written = write_all(&*self.file, frames, self.write_at)
+            .and_then(|()| if planted!(self.faults, SkipCursorSync) { Ok(()) } else { self.file.sync_data() });
         match written {
             Ok(()) => self.write_at += frames.len() as u64,
             Err(_) => self.broken = true,

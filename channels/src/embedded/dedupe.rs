@@ -77,7 +77,7 @@ impl Dedupe {
             let same = match in_batch {
                 Some(stored) => is_same(&stored.event, event),
                 // An event that cannot be read any more cannot be proven to be the same: it is stored again.
-                None => published.event_at(fs, first).is_some_and(|stored| is_same(&stored.event, event)),
+                None => published.event_at(fs, first).is_some_and(|stored| is_same(&stored, event)),
             };
             if same {
                 return Some(first);

@@ -51,7 +51,7 @@ impl Fault {
 
 /// The faults planted in one log: at most one.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Faults {
+pub(crate) struct Faults {
     #[cfg(any(test, feature = "planted-faults"))]
     planted: Option<Fault>,
 }
@@ -59,7 +59,7 @@ pub struct Faults {
 #[cfg(any(test, feature = "planted-faults"))]
 impl Faults {
     /// Plants `fault`.
-    pub const fn plant(fault: Fault) -> Self {
+    pub(crate) const fn plant(fault: Fault) -> Self {
         Self { planted: Some(fault) }
     }
 

@@ -90,6 +90,10 @@ impl Log {
         self.space.clone()
     }
 
+    pub(crate) fn fs(&self) -> Arc<dyn Fs> {
+        self.fs.clone()
+    }
+
     pub(crate) fn cursors(&self) -> &Cursors {
         &self.cursors
     }

@@ -77,14 +77,12 @@ impl Opening {
         self.check_format()?;
         let mut bases = self.prepare_dir().map_err(at)?;
         bases.sort_unstable();
-        let found = self.read_headers(&bases)?;
+        let found = self.read_headers(&mut bases)?;
         let (mut cursors, hints) =
             Cursors::open(self.fs.clone(), &self.dir, self.settings.faults, !bases.is_empty(), self.salt)
                 .map_err(at)?;
-        self.assemble(found, bases.last().copied(), &mut cursors, hints)
-            .map(|parts| self.into_log(parts, cursors))
-            .and_then(|log| log.map_err(|source| source))
-            .map_err(at)
+        let parts = self.assemble(&found, bases.last().copied(), &mut cursors, hints).map_err(at)?;
+        self.into_log(parts, cursors).map_err(at)
     }
 
     /// Refuses what a newer build wrote before anything is touched.
@@ -128,38 +126,44 @@ impl Opening {
         Ok(bases)
     }
 
-    /// The segments that can be read. One with a damaged header cannot; its range becomes a gap.
-    fn read_headers(&self, bases: &[u64]) -> Result<Vec<(SegmentHeader, Arc<dyn File>, u64)>, OpenError> {
+    /// The segments that can be read. One with a damaged header cannot; its range becomes a gap. One whose creation was
+    /// cut short never held anything and is removed.
+    fn read_headers(&self, bases: &mut Vec<u64>) -> Result<Vec<(SegmentHeader, u64)>, OpenError> {
         let mut found = Vec::with_capacity(bases.len());
-        for &base in bases {
+        let mut never_used = Vec::new();
+        for &base in &*bases {
             let path = self.dir.join(segment::file_name(base));
             let read = || -> io::Result<_> {
                 let file = self.fs.open(&path, Mode::Read)?;
-                Ok((SegmentHeader::read(&*file)?, file.length()?, file))
+                Ok((SegmentHeader::read(&*file)?, file.length()?))
             };
             match read().map_err(|source| OpenError::Io { path: path.clone(), source })? {
-                (Ok(header), length, file) if header.base == base => found.push((header, file, length)),
+                (Ok(header), length) if header.base == base => found.push((header, length)),
                 (Err(BadHeader::Newer(found)), ..) => return Err(OpenError::Newer { path, found }),
-                (Ok(_) | Err(BadHeader::Damaged), length, _) if length > DATA_START => {
+                (Ok(_) | Err(BadHeader::Damaged), length) if length > DATA_START => {
                     self.metrics.corrupt_records.inc();
                     tracing::error!(path = %path.display(), "Both headers of a segment are damaged; its events are lost");
                 }
-                // Its creation was cut short: nothing was ever stored in it.
-                _ => {}
+                _ => never_used.push(base),
             }
+        }
+        for base in never_used {
+            let path = self.dir.join(segment::file_name(base));
+            self.fs.remove(&path).map_err(|source| OpenError::Io { path, source })?;
+            bases.retain(|kept| *kept != base);
         }
         Ok(found)
     }
 
     fn assemble(
         &self,
-        found: Vec<(SegmentHeader, Arc<dyn File>, u64)>,
+        found: &[(SegmentHeader, u64)],
         newest_base: Option<u64>,
         cursors: &mut Cursors,
         hints: Hints,
     ) -> io::Result<Parts> {
         let mut segments = Vec::with_capacity(found.len() + 1);
-        for (at, (header, _, length)) in found.iter().enumerate() {
+        for (at, (header, length)) in found.iter().enumerate() {
             let until = found.get(at + 1).map_or(i64::MAX, |(next, ..)| next.created_at_nanos);
             let path = self.dir.join(segment::file_name(header.base));
             segments.push(Segment::new(*header, path, *length, until));
@@ -167,11 +171,8 @@ impl Opening {
         let newest_known = newest_base.unwrap_or(0).max(hints.newest_segment);
         let Some(newest) = segments.pop() else {
             // A new log, or one whose segments are all gone.
-            let first = if hints.existed || newest_base.is_some() {
-                self.beyond(newest_known, hints, newest_base)
-            } else {
-                0
-            };
+            let first =
+                if hints.existed || newest_base.is_some() { self.beyond(newest_known, hints, newest_base) } else { 0 };
             return self.begin(segments, None, first, false, self.now, cursors);
         };
         let active = self.read_active(newest)?;
@@ -193,8 +194,12 @@ impl Opening {
             next = next.max(self.beyond(newest_known, hints, newest_base));
         }
         if next != active.next || unreadable > 0 {
-            let torn = unreadable > 0 && is_torn(&*active.file, active.segment.header.salt, active.good_end, active.end)?;
+            let salt = active.segment.header.salt;
+            let torn = unreadable == 0 || is_torn(&*active.file, salt, active.good_end, active.end)?;
             if unreadable > 0 {
+                // What is damaged is shown to readers, what was never acknowledged is not.
+                let shown = if torn { active.good_end } else { active.end };
+                active.segment.publish(shown, active.last_stored_at_nanos);
                 tracing::warn!(path = %active.segment.path.display(), bytes = unreadable, torn,
                     "The log ends in bytes that are no events: a write was cut short, or they are damaged");
             }
@@ -283,7 +288,6 @@ impl Opening {
                 }
             }
         }
-        active.end = active.end.min(active.file.length()?.max(active.good_end));
         self.metrics.corrupt_records.inc_by(active.corrupt);
         *active.segment.index().write() = Some(index);
         active.segment.publish(active.good_end, active.last_stored_at_nanos);
@@ -298,8 +302,7 @@ impl Opening {
         let Some(segment) = segments.last().cloned() else { return Err(io::ErrorKind::NotFound.into()) };
         let finished = segments.split_last().map_or(&[][..], |(_, finished)| finished);
         let finished_bytes: u64 = finished.iter().map(|segment| segment.end()).sum();
-        let unindexed: Vec<_> =
-            finished.iter().filter(|segment| segment.index().read().is_some()).cloned().collect();
+        let unindexed: Vec<_> = finished.iter().filter(|segment| segment.index().read().is_some()).cloned().collect();
         self.metrics.disk_bytes.inc_by((finished_bytes + write_at) as i64);
         let mut dedupe = self.settings.dedupe_window.map(Dedupe::new);
         if let Some(dedupe) = &mut dedupe

@@ -54,6 +54,16 @@ impl Scanner {
         self.position
     }
 
+    /// Lets go of the memory between two reads.
+    pub(crate) fn forget_buffer(&mut self) {
+        (self.buffer, self.buffer_at) = (Vec::new(), self.position);
+    }
+
+    /// Sees what the segment has grown by.
+    pub(crate) fn extend(&mut self, end: u64) {
+        self.end = self.end.max(end);
+    }
+
     /// The next item; `None` at the end.
     pub(crate) fn next(&mut self) -> io::Result<Option<Item<'_>>> {
         if self.position >= self.end {

@@ -48,6 +48,10 @@ impl Space {
         full
     }
 
+    pub(crate) fn is_over_quota(&self) -> bool {
+        self.over_quota.load(Ordering::Relaxed)
+    }
+
     /// Remembers whether the log is over its own limit.
     pub(crate) fn set_over_quota(&self, over: bool) {
         self.over_quota.store(over, Ordering::Relaxed);
