@@ -1,6 +1,8 @@
 //! The data plane: from `POST /{namespace}/{broker}` to the subscriber.
 //!
 //! * [`ingress`]: accepts events; 202 leaves once they are durable.
+//! * [`delivery`]: POST, retry, reply, dead letter.
+//! * [`ledger`]: dead letters and failed attempts, in SQL.
 //! * [`filter`]: does a Trigger want an event, and why not.
 //! * [`Logs`]: the Brokers' logs, opened once per process.
 //!
@@ -8,8 +10,10 @@
 
 mod backoff;
 mod carried;
+pub mod delivery;
 pub mod filter;
 pub mod ingress;
+pub mod ledger;
 mod logs;
 mod metrics;
 mod observer;
