@@ -239,7 +239,7 @@ async fn broker_created_again_starts_with_a_log_of_its_own() {
     world.until_condition("triggers", "t", "BrokerReady", "BrokerDoesNotExist").await;
     world.api.until("the Broker is gone", |api| api.get("brokers", "default").is_none()).await;
     let removed: Vec<_> = world.removed.lock().iter().map(|name| name.uid.to_string()).collect();
-    assert_eq!(removed, [old.clone()]);
+    assert_eq!(removed, std::slice::from_ref(&old));
     world.until_given("nothing", |given| given.brokers.is_empty() && given.triggers.is_empty()).await;
 
     let new = world.api.apply(broker("default"));

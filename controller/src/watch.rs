@@ -135,8 +135,11 @@ pub(crate) fn store<K>(
             let before: HashSet<_> = versions(&reader).into_iter().collect();
             writer.apply_watcher_event(&event);
             let after = versions(&reader);
-            let kept: HashSet<_> = after.iter().map(|(key, _)| key.clone()).collect();
-            before.iter().filter(|(key, _)| !kept.contains(key)).for_each(|(key, _)| changed(key, Change::Deleted));
+            // By UID: an object created again under the name of a deleted one is another object.
+            let identity = |key: &ObjectRef<K>| (key.clone(), key.extra.uid.clone());
+            let kept: HashSet<_> = after.iter().map(|(key, _)| identity(key)).collect();
+            let gone = before.iter().filter(|(key, _)| !kept.contains(&identity(key)));
+            gone.for_each(|(key, _)| changed(key, Change::Deleted));
             after.iter().filter(|entry| !before.contains(*entry)).for_each(|(key, _)| changed(key, Change::Applied));
         }
     }

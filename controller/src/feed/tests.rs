@@ -1,1 +1,73 @@
+use serde_json::json;
 
+use super::*;
+
+fn broker(delivery: Value) -> Broker {
+    let class = json!({"eventing.knative.dev/broker.class": "Weir", "weir.dev/durability": "os"});
+    let metadata = json!({"name": "b", "namespace": "team", "uid": "ub", "generation": 1, "annotations": class});
+    let status = json!({"annotations": {"weir.dev/channel-backend": "embedded"}});
+    let broker = json!({"metadata": metadata, "spec": {"delivery": delivery}, "status": status});
+    serde_json::from_value(broker).expect("Broker")
+}
+
+fn trigger(observed_generation: Value, subscriber: &str) -> Trigger {
+    let annotations = json!({"weir.dev/paused": "true", "weir.dev/start": "earliest"});
+    let metadata = json!({"name": "t", "namespace": "team", "uid": "ut", "generation": 2, "annotations": annotations});
+    let status = json!({
+        "observedGeneration": observed_generation,
+        "subscriberUri": "http://example.com/",
+        "deadLetterSinkUri": "http://dead/",
+        "conditions": [
+            {"type": "SubscriberResolved", "status": subscriber},
+            {"type": "DeadLetterSinkResolved", "status": "True"},
+        ],
+    });
+    let spec = json!({"broker": "b", "subscriber": {"uri": "http://example.com/"}});
+    serde_json::from_value(json!({"metadata": metadata, "spec": spec, "status": status})).expect("Trigger")
+}
+
+fn given(trigger: &Trigger, known: Option<&resources::Trigger>) -> Option<resources::Trigger> {
+    trigger_resource(trigger, &broker(json!({"retry": 4})), known)
+}
+
+#[test]
+fn broker_is_given_once_its_backend_is_decided() {
+    let mut broker = broker(json!({}));
+    let given = broker_resource(&broker).expect("given");
+    assert_eq!((given.channel.backend.as_str(), given.deleting), ("embedded", false));
+    assert_eq!(given.channel.config["durability"], "os");
+    broker.status = None;
+    assert_eq!(broker_resource(&broker), None);
+}
+
+#[test]
+fn resolved_trigger_is_given_with_everything_it_says() {
+    let given = given(&trigger(json!(2), "True"), None).expect("given");
+    assert_eq!(given.subscriber.map(|subscriber| subscriber.url.to_string()).as_deref(), Some("http://example.com/"));
+    assert_eq!((given.generation, given.paused, given.start), (2, true, resources::Start::Earliest));
+    assert_eq!(given.delivery.retry, 4);
+    assert!(given.delivery.dead_letter_sink.is_some());
+}
+
+#[test]
+fn trigger_that_cannot_be_resolved_is_held_not_forgotten() {
+    assert_eq!(given(&trigger(json!(2), "False"), None).expect("given").subscriber, None);
+}
+
+#[test]
+fn new_version_waits_until_it_is_resolved() {
+    let current = given(&trigger(json!(2), "True"), None).expect("given");
+    let mut changed = trigger(json!(1), "True");
+    assert_eq!(given(&changed, Some(&current)), None, "the data plane keeps what it has");
+    let held = given(&changed, None).expect("after a restart the data plane has nothing, but has to know of it");
+    assert_eq!((held.subscriber, held.generation), (None, 1));
+    changed.status = None;
+    assert_eq!(given(&changed, None), None, "nobody has looked at it yet");
+}
+
+#[test]
+fn trigger_stored_before_a_rule_existed_is_held() {
+    let mut broken = trigger(json!(2), "True");
+    broken.spec.delivery = serde_json::from_value(json!({"retry": -1})).expect("delivery");
+    assert_eq!(given(&broken, None).expect("given").subscriber, None);
+}
