@@ -1,0 +1,209 @@
+//! A Kubernetes-style API endpoint: the same reconcilers, `kubectl` and client libraries work against it as against a
+//! cluster, on the kinds Weir knows.
+//!
+//! One [`axum::Router`] over one store. A `kube::Client` in the same process is the same Router called directly
+//! ([`Api::client`]); a listener serves everybody else. The set of kinds is closed: this is not a general API server.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use serde_json::json;
+use sqlx::AnyPool;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt as _;
+
+use self::delete::is_namespace;
+use self::failure::Failure;
+use self::registry::Registry;
+use self::request::{Params, Target, User};
+use self::store::{Key, Object, ResourceId, Store};
+use self::write::Writing;
+
+pub use self::store::StoreError;
+
+mod collect;
+mod delete;
+mod failure;
+mod fields;
+mod guard;
+mod list;
+mod metadata;
+mod patch;
+mod registry;
+mod request;
+mod routes;
+mod schema;
+mod selector;
+mod store;
+mod view;
+mod watch;
+mod write;
+
+/// What the endpoint is told at the start.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Namespace of Weir's own configuration. It exists from the start and cannot be deleted, as `default`.
+    pub system_namespace: String,
+    /// The custom kinds that are served.
+    pub definitions: Vec<CustomResourceDefinition>,
+    /// Names, beside loopback ones, that requests may use as their `Host`.
+    pub hosts: Vec<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            system_namespace: "knative-eventing".to_owned(),
+            definitions: weir_api::crd::all(),
+            hosts: Vec::new(),
+        }
+    }
+}
+
+/// The endpoint. Cheap to clone; all clones are the same.
+#[derive(Clone)]
+pub struct Api {
+    inner: Arc<Inner>,
+    tasks: TaskTracker,
+}
+
+struct Inner {
+    registry: Registry,
+    store: Store,
+    settings: Settings,
+    /// Ends watches and background work.
+    shutdown: CancellationToken,
+}
+
+impl Inner {
+    /// The resource of namespaces.
+    fn namespaces(&self) -> ResourceId {
+        // The first row of the registry.
+        ResourceId::new(0)
+    }
+
+    /// A namespace, if it exists.
+    fn namespace(&self, name: &str) -> Option<Arc<Object>> {
+        self.store.get(self.namespaces(), &Key::new("", name))
+    }
+
+    /// Creates the namespaces that are always there.
+    async fn create_namespaces(&self) -> Result<(), StoreError> {
+        let Some(kind) = self.registry.kinds().iter().find(|kind| is_namespace(kind)) else { return Ok(()) };
+        for name in ["default", &self.settings.system_namespace] {
+            if self.namespace(name).is_some() {
+                continue;
+            }
+            let target = Target { kind, version: "v1", namespace: None, name: None, subresource: None };
+            let mut writing = Writing {
+                inner: self,
+                target,
+                params: &Params::default(),
+                user: &User("system:apiserver".into()),
+                manager: "weir",
+                api_version: "v1",
+                warnings: Vec::new(),
+            };
+            if let Err(failure) = writing.create(json!({"metadata": {"name": name}})).await {
+                return Err(StoreError::Unavailable(failure.message));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Api {
+    /// Reads the objects in `pool` (opened by `weir_migrations::open`) and starts the background work of the endpoint.
+    ///
+    /// The database must not be in use by another endpoint.
+    pub async fn open(pool: AnyPool, settings: Settings) -> Result<Self, StoreError> {
+        let registry = Registry::new(&settings.definitions);
+        let (store, notable) = Store::open(pool, &registry).await?;
+        let inner = Arc::new(Inner { registry, store, settings, shutdown: CancellationToken::new() });
+        inner.create_namespaces().await?;
+        let tasks = TaskTracker::new();
+        tasks.spawn(collect::run(Arc::clone(&inner), notable));
+        tasks.close();
+        Ok(Self { inner, tasks })
+    }
+
+    /// The endpoint's routes: `/api`, `/apis`, `/version` and what is below, without a fallback, to be merged with
+    /// others. Does not check who calls: put [`Api::serve`], or nothing but the own process, in front of it.
+    pub fn router(&self) -> Router {
+        routes::router(Arc::clone(&self.inner))
+    }
+
+    /// A client in this process, known as `user`, which also is its field manager where it names none.
+    ///
+    /// Must be called within a tokio runtime.
+    pub fn client(&self, user: &str) -> kube::Client {
+        let user = User(user.into());
+        let service = self.router().map_request(move |mut request: http::Request<kube::client::Body>| {
+            request.extensions_mut().insert(user.clone());
+            request
+        });
+        kube::Client::new(service, "default")
+    }
+
+    /// Serves the endpoint, and `others` (metrics, health, console) beside it, until `shutdown`.
+    ///
+    /// For loopback only: nobody is asked who they are, so requests that a web page may have caused (a foreign `Origin`
+    /// or `Host`) are refused, on all routes. Paths nobody serves get a Kubernetes `Status`. Connections are served to
+    /// their end after `shutdown`; watches end at once.
+    pub async fn serve(
+        &self,
+        listener: TcpListener,
+        others: Router,
+        shutdown: CancellationToken,
+    ) -> std::io::Result<()> {
+        use axum::serve::ListenerExt as _;
+        let app = self
+            .router()
+            .merge(others)
+            .fallback(|| async { Failure::no_such_path() })
+            .layer(axum::middleware::from_fn_with_state(Arc::clone(&self.inner), guard::check));
+        let listener = listener.tap_io(|connection| {
+            if let Err(error) = connection.set_nodelay(true) {
+                tracing::debug!(%error, "A connection keeps Nagle's algorithm");
+            }
+        });
+        let watches = self.inner.shutdown.clone();
+        axum::serve(listener, app)
+            .with_graceful_shutdown(async move {
+                shutdown.cancelled().await;
+                // Or the connections that carry them would never be done.
+                watches.cancel();
+            })
+            .await
+    }
+
+    /// Ends watches and background work, and waits for the latter. Requests after this are still answered.
+    pub async fn shutdown(&self) {
+        self.inner.shutdown.cancel();
+        self.tasks.wait().await;
+    }
+}
+
+/// A kubeconfig for the endpoint at `url`, for `kubectl` and other clients. Holds no secrets over plain HTTP.
+pub fn kubeconfig(url: &str) -> String {
+    let config = json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "weir", "cluster": {"server": url}}],
+        "users": [{"name": "weir", "user": {}}],
+        "contexts": [{"name": "weir", "context": {"cluster": "weir", "user": "weir", "namespace": "default"}}],
+        "current-context": "weir",
+    });
+    // JSON is YAML, should the conversion ever fail.
+    serde_yaml_ng::to_string(&config).unwrap_or_else(|_| config.to_string())
+}
+
+/// Whether `host` (without port) is a loopback name or address.
+fn is_loopback(host: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}

@@ -1,0 +1,246 @@
+//! What every object has: names, system fields, and the rules about them.
+
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use super::failure::{Cause, Failure};
+use super::request::Target;
+
+/// The fields metadata may have.
+const KNOWN: &[&str] = &[
+    "name",
+    "generateName",
+    "namespace",
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "labels",
+    "annotations",
+    "ownerReferences",
+    "finalizers",
+    "managedFields",
+];
+
+/// Fields that only the server writes.
+const SYSTEM: &[&str] = &[
+    "uid",
+    "creationTimestamp",
+    "generation",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "namespace",
+    "name",
+    "generateName",
+];
+
+/// `metadata` of an object; missing metadata is added.
+pub(crate) fn of(object: &mut Value) -> &mut Map<String, Value> {
+    if !object.get("metadata").is_some_and(Value::is_object) {
+        object["metadata"] = json!({});
+    }
+    match &mut object["metadata"] {
+        Value::Object(metadata) => metadata,
+        // Made an object just above.
+        _ => unreachable!("metadata is an object"),
+    }
+}
+
+/// A text field of metadata; empty if absent.
+pub(crate) fn text<'a>(object: &'a Value, field: &str) -> &'a str {
+    object.get("metadata").and_then(|metadata| metadata.get(field)).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// Checks what a client sent against where it sent it, fills in type and namespace, drops what metadata cannot hold.
+/// Unknown metadata fields are added to `unknown`.
+pub(crate) fn accept(object: &mut Value, target: &Target<'_>, unknown: &mut Vec<String>) -> Result<(), Failure> {
+    let Some(fields) = object.as_object_mut() else {
+        return Err(Failure::bad_request("the object provided is unrecognized: it is not an object"));
+    };
+    expect(fields, "apiVersion", &target.api_version(), "API version")?;
+    expect(fields, "kind", &target.kind.kind, "kind")?;
+    let metadata = of(object);
+    metadata.retain(|name, value| {
+        if value.is_null() || name == "selfLink" {
+            return false;
+        }
+        let known = KNOWN.contains(&name.as_str());
+        if !known {
+            unknown.push(format!("metadata.{name}"));
+        }
+        known
+    });
+    for (field, fits) in [
+        ("labels", is_text_map as fn(&Value) -> bool),
+        ("annotations", is_text_map),
+        ("finalizers", is_text_list),
+        ("ownerReferences", Value::is_array),
+        ("managedFields", Value::is_array),
+        ("name", Value::is_string),
+        ("namespace", Value::is_string),
+        ("generateName", Value::is_string),
+        ("resourceVersion", Value::is_string),
+        ("uid", Value::is_string),
+    ] {
+        if metadata.get(field).is_some_and(|value| !fits(value)) {
+            return Err(Failure::bad_request(format!(
+                "{} in version {:?} cannot be handled as a {}: metadata.{field} has the wrong type",
+                target.kind.kind, target.version, target.kind.kind
+            )));
+        }
+    }
+    for field in ["labels", "annotations", "finalizers", "ownerReferences"] {
+        let empty = |value: &Value| value.as_object().is_some_and(Map::is_empty) || value == &json!([]);
+        if metadata.get(field).is_some_and(empty) {
+            metadata.remove(field);
+        }
+    }
+    let wanted = target.namespace_or_empty();
+    let found = metadata.get("namespace").and_then(Value::as_str).unwrap_or_default();
+    if !found.is_empty() && found != wanted {
+        return Err(Failure::bad_request(format!(
+            "the namespace of the provided object does not match the namespace sent on the request: {found:?}, not \
+             {wanted:?}"
+        )));
+    }
+    if target.kind.namespaced {
+        metadata.insert("namespace".to_owned(), json!(wanted));
+    } else {
+        metadata.remove("namespace");
+    }
+    if let Some(name) = target.name {
+        match metadata.get("name").and_then(Value::as_str) {
+            None | Some("") => {
+                metadata.insert("name".to_owned(), json!(name));
+            }
+            Some(other) if other != name => {
+                return Err(Failure::bad_request(format!(
+                    "the name of the object ({other}) does not match the name on the URL ({name})"
+                )));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(())
+}
+
+fn expect(fields: &mut Map<String, Value>, field: &str, wanted: &str, what: &str) -> Result<(), Failure> {
+    match fields.get(field).and_then(Value::as_str) {
+        None | Some("") => {
+            fields.insert(field.to_owned(), json!(wanted));
+        }
+        Some(found) if found != wanted => {
+            return Err(Failure::bad_request(format!(
+                "the {what} in the data ({found}) does not match the expected {what} ({wanted})"
+            )));
+        }
+        Some(_) => {}
+    }
+    Ok(())
+}
+
+fn is_text_map(value: &Value) -> bool {
+    value.as_object().is_some_and(|map| map.values().all(Value::is_string))
+}
+
+fn is_text_list(value: &Value) -> bool {
+    value.as_array().is_some_and(|list| list.iter().all(Value::is_string))
+}
+
+/// Gives a new object its identity.
+pub(crate) fn initialise(object: &mut Value, target: &Target<'_>, now: &str) -> Result<(), Failure> {
+    let metadata = of(object);
+    if metadata.get("resourceVersion").is_some_and(|version| version != "") {
+        return Err(Failure::bad_request("resourceVersion should not be set on objects to be created"));
+    }
+    for field in ["resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds", "generation"] {
+        metadata.remove(field);
+    }
+    metadata.insert("uid".to_owned(), json!(Uuid::new_v4().to_string()));
+    metadata.insert("creationTimestamp".to_owned(), json!(now));
+    if target.kind.has_generation {
+        metadata.insert("generation".to_owned(), json!(1));
+    }
+    Ok(())
+}
+
+/// Takes over from the stored object what clients cannot change.
+pub(crate) fn keep_system_fields(object: &mut Value, live: &Value) {
+    let metadata = of(object);
+    for field in SYSTEM {
+        match live.pointer(&format!("/metadata/{field}")) {
+            Some(value) => metadata.insert((*field).to_owned(), value.clone()),
+            None => metadata.remove(*field),
+        };
+    }
+}
+
+/// Rules about names and finalizers, in Kubernetes' words.
+pub(crate) fn validate(object: &Value, live: Option<&Value>, target: &Target<'_>) -> Result<(), Failure> {
+    let name = text(object, "name");
+    let mut causes = Vec::new();
+    if live.is_none() {
+        // RBAC names are path segments, all others host names.
+        let (free, fits) = match target.kind.group.as_str() {
+            "rbac.authorization.k8s.io" => (true, !name.is_empty() && !name.contains(['/', '%']) && name != "."),
+            _ => (false, is_subdomain(name)),
+        };
+        if name.is_empty() {
+            causes.push(Cause::required("metadata.name", "name or generateName is required"));
+        } else if !fits {
+            let rule = if free {
+                "may not contain '/' or '%'"
+            } else {
+                "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and \
+                 must start and end with an alphanumeric character"
+            };
+            causes.push(Cause::invalid("metadata.name", &json!(name).to_string(), rule));
+        }
+    }
+    if let Some(live) = live.filter(|live| !text(live, "deletionTimestamp").is_empty()) {
+        let finalizers = |object: &Value| -> Vec<String> {
+            let list = object.pointer("/metadata/finalizers").and_then(Value::as_array).into_iter().flatten();
+            list.filter_map(|finalizer| finalizer.as_str().map(str::to_owned)).collect()
+        };
+        let before = finalizers(live);
+        let added: Vec<String> = finalizers(object).into_iter().filter(|one| !before.contains(one)).collect();
+        if !added.is_empty() {
+            let detail = format!(
+                "no new finalizers can be added if the object is being deleted, found new finalizers {added:?}"
+            );
+            causes.push(Cause::forbidden("metadata.finalizers", &detail));
+        }
+    }
+    if causes.is_empty() { Ok(()) } else { Err(Failure::invalid(target.kind, name, &causes)) }
+}
+
+/// Whether `name` is an RFC 1123 subdomain.
+fn is_subdomain(name: &str) -> bool {
+    let plain = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit();
+    name.len() <= 253
+        && name.split('.').all(|label| {
+            let bytes = label.as_bytes();
+            bytes.first().copied().is_some_and(plain)
+                && bytes.last().copied().is_some_and(plain)
+                && bytes.iter().all(|c| plain(*c) || *c == b'-')
+        })
+}
+
+/// A name that starts as `prefix` says, with five random characters that spell nothing.
+pub(crate) fn generate_name(prefix: &str) -> String {
+    const ALPHABET: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
+    let prefix: String = prefix.chars().take(58).collect();
+    let random = Uuid::new_v4().into_bytes();
+    let suffix = random[..5].iter().map(|byte| char::from(ALPHABET[usize::from(*byte) % ALPHABET.len()]));
+    prefix.chars().chain(suffix).collect()
+}
+
+/// Whether more than metadata and (where it is written apart) status differ: what `generation` counts.
+pub(crate) fn specification_differs(old: &Value, new: &Value, status_apart: bool) -> bool {
+    let empty = Map::new();
+    let (old, new) = (old.as_object().unwrap_or(&empty), new.as_object().unwrap_or(&empty));
+    let counts = |name: &str| name != "metadata" && !(status_apart && name == "status");
+    old.keys().chain(new.keys()).filter(|name| counts(name)).any(|name| old.get(name) != new.get(name))
+}

@@ -1,0 +1,233 @@
+//! From an HTTP request to the operation it asks for.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{any, get};
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderValue, Method, StatusCode, header};
+use serde_json::{Value, json};
+
+use super::Inner;
+use super::delete::{DeleteOptions, Deleted};
+use super::failure::Failure;
+use super::metadata;
+use super::request::{self, Params, Target};
+use super::selector::Selector;
+use super::store::Key;
+use super::view::View;
+use super::write::{PatchBody, Writing};
+
+/// The endpoint's routes. No fallback, so that it can be merged with others.
+pub(super) fn router(inner: Arc<Inner>) -> Router {
+    Router::new()
+        .route("/version", get(version))
+        .route("/api/{*path}", any(handle))
+        .route("/apis/{*path}", any(handle))
+        .with_state(inner)
+}
+
+/// Answers `kubectl version`. Says a current version of Kubernetes, so that clients do not warn about skew.
+async fn version() -> Response {
+    json_response(StatusCode::OK, Bytes::from_static(
+        br#"{"major":"1","minor":"34","gitVersion":"v1.34.0+weir","gitCommit":"","gitTreeState":"clean","buildDate":"","goVersion":"","compiler":"rustc","platform":"linux/amd64"}"#,
+    ))
+}
+
+async fn handle(State(inner): State<Arc<Inner>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    match serve(&inner, &parts, body).await {
+        Ok(response) => response,
+        Err(failure) => failure.into_response(),
+    }
+}
+
+fn json_response(code: StatusCode, body: impl Into<Body>) -> Response {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = code;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+async fn serve(inner: &Arc<Inner>, parts: &Parts, body: Body) -> Result<Response, Failure> {
+    let path = parts.uri.path();
+    let params = Params::parse(parts.uri.query())?;
+    let target = Target::parse(&inner.registry, path).ok_or_else(Failure::no_such_path)?;
+    let view = View::negotiate(target, &parts.headers)?;
+    match (target.name, target.subresource) {
+        (None, _) => match parts.method {
+            Method::GET if params.watch => inner.watch(&view, &params),
+            Method::GET => Ok(json_response(StatusCode::OK, inner.list(&view, &params)?)),
+            Method::POST => create(inner, parts, &view, &params, body).await,
+            Method::DELETE => delete_collection(inner, parts, &view, &params, body).await,
+            _ => Err(Failure::method_not_allowed()),
+        },
+        (Some(name), subresource) => {
+            match subresource {
+                None => {}
+                Some("status") if target.kind.has_status => {}
+                Some("finalize") if target.kind.plural == "namespaces" => {}
+                Some(_) => return Err(Failure::no_such_path()),
+            }
+            match parts.method {
+                Method::GET => get_one(inner, &view, &params, name),
+                Method::PUT => update(inner, parts, &view, &params, body).await,
+                Method::PATCH if subresource != Some("finalize") => patch(inner, parts, &view, &params, body).await,
+                Method::DELETE if subresource.is_none() => delete(inner, parts, &view, &params, body).await,
+                _ => Err(Failure::method_not_allowed()),
+            }
+        }
+    }
+}
+
+fn get_one(inner: &Inner, view: &View<'_>, params: &Params, name: &str) -> Result<Response, Failure> {
+    let Target { kind, .. } = view.target;
+    // A watch of one object by its path is an old form nobody uses; better refused than misunderstood.
+    if params.watch {
+        return Err(Failure::method_not_allowed());
+    }
+    inner.check_read(params)?;
+    let key = Key::new(view.target.namespace_or_empty(), name);
+    let object = inner.store.get(kind.resource, &key).ok_or_else(|| Failure::not_found(kind, name))?;
+    Ok(json_response(StatusCode::OK, view.render(&object)))
+}
+
+/// Runs a write and answers with the object and what the caller should know.
+async fn write<F>(inner: &Arc<Inner>, parts: &Parts, view: &View<'_>, params: &Params, run: F) -> Result<Response, Failure>
+where
+    F: AsyncFnOnce(&mut Writing<'_>) -> Result<super::write::Written, Failure>,
+{
+    let (user, manager) = request::identify(parts, params);
+    let api_version = view.target.api_version();
+    let mut writing = Writing {
+        inner,
+        target: view.target,
+        params,
+        user: &user,
+        manager: &manager,
+        api_version: &api_version,
+        warnings: Vec::new(),
+    };
+    let written = run(&mut writing).await?;
+    let code = if written.created { StatusCode::CREATED } else { StatusCode::OK };
+    let mut response = json_response(code, view.render_value(&written.object));
+    for warning in &writing.warnings {
+        let text = warning.replace('\\', "\\\\").replace('"', "\\\"");
+        if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{text}\"")) {
+            response.headers_mut().append(header::WARNING, value);
+        }
+    }
+    Ok(response)
+}
+
+async fn object(parts: &Parts, body: Body) -> Result<Value, Failure> {
+    let body = request::read_body(body).await?;
+    request::decode(request::content_type(&parts.headers), &body)
+}
+
+async fn create(
+    inner: &Arc<Inner>,
+    parts: &Parts,
+    view: &View<'_>,
+    params: &Params,
+    body: Body,
+) -> Result<Response, Failure> {
+    let body = object(parts, body).await?;
+    write(inner, parts, view, params, async |writing| writing.create(body).await).await
+}
+
+async fn update(
+    inner: &Arc<Inner>,
+    parts: &Parts,
+    view: &View<'_>,
+    params: &Params,
+    body: Body,
+) -> Result<Response, Failure> {
+    let body = object(parts, body).await?;
+    write(inner, parts, view, params, async |writing| writing.update(body).await).await
+}
+
+async fn patch(
+    inner: &Arc<Inner>,
+    parts: &Parts,
+    view: &View<'_>,
+    params: &Params,
+    body: Body,
+) -> Result<Response, Failure> {
+    let body = request::read_body(body).await?;
+    let invalid = |error: serde_json::Error| Failure::bad_request(format!("the patch cannot be read: {error}"));
+    let patch = match request::content_type(&parts.headers) {
+        "application/json-patch+json" => PatchBody::Json(serde_json::from_slice(&body).map_err(invalid)?),
+        "application/merge-patch+json" => PatchBody::Merge(serde_json::from_slice(&body).map_err(invalid)?),
+        "application/apply-patch+yaml" => PatchBody::Apply(request::decode("application/apply-patch+yaml", &body)?),
+        _ => {
+            return Err(Failure::unsupported_media_type(
+                "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml",
+            ));
+        }
+    };
+    write(inner, parts, view, params, async |writing| writing.patch(patch).await).await
+}
+
+async fn delete(
+    inner: &Arc<Inner>,
+    parts: &Parts,
+    view: &View<'_>,
+    params: &Params,
+    body: Body,
+) -> Result<Response, Failure> {
+    let body = request::read_body(body).await?;
+    let options = DeleteOptions::parse(params, request::content_type(&parts.headers), &body)?;
+    match inner.delete(&view.target, &options).await? {
+        Deleted::Marked(object) => Ok(json_response(StatusCode::OK, view.render_value(&object))),
+        Deleted::Gone(object) => {
+            let kind = view.target.kind;
+            let mut details = json!({
+                "name": metadata::text(&object, "name"),
+                "kind": kind.plural,
+                "uid": metadata::text(&object, "uid"),
+            });
+            if !kind.group.is_empty() {
+                details["group"] = json!(kind.group);
+            }
+            let status = json!({
+                "kind": "Status",
+                "apiVersion": "v1",
+                "metadata": {},
+                "status": "Success",
+                "details": details,
+            });
+            Ok(json_response(StatusCode::OK, status.to_string()))
+        }
+    }
+}
+
+async fn delete_collection(
+    inner: &Arc<Inner>,
+    parts: &Parts,
+    view: &View<'_>,
+    params: &Params,
+    body: Body,
+) -> Result<Response, Failure> {
+    let body = request::read_body(body).await?;
+    let options = DeleteOptions::parse(params, request::content_type(&parts.headers), &body)?;
+    let target = view.target;
+    if target.kind.namespaced && target.namespace.is_none() {
+        return Err(Failure::method_not_allowed());
+    }
+    let selector = Selector::parse(target.kind, &params.label_selector, &params.field_selector)?;
+    let (listing, metadata) = inner.page(&target, params, &selector)?;
+    for object in &listing.items {
+        let one = Target { name: Some(&object.key.name), ..target };
+        match inner.delete(&one, &options).await {
+            Ok(_) => {}
+            Err(failure) if failure.reason == "NotFound" => {}
+            Err(failure) => return Err(failure),
+        }
+    }
+    Ok(json_response(StatusCode::OK, view.render_list(&listing.items, &metadata)))
+}

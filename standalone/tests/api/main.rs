@@ -1,0 +1,7 @@
+//! The endpoint as its clients see it: kube in process, and plain HTTP for the rules kube does not show.
+
+mod apply;
+mod collection;
+mod objects;
+mod support;
+mod watches;
