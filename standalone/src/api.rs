@@ -56,11 +56,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self {
-            system_namespace: "knative-eventing".to_owned(),
-            definitions: weir_api::crd::all(),
-            hosts: Vec::new(),
-        }
+        Self { system_namespace: "knative-eventing".to_owned(), definitions: weir_api::crd::all(), hosts: Vec::new() }
     }
 }
 

@@ -40,11 +40,8 @@ impl DeleteOptions {
     /// From the body, which may be empty, and the query. The body's own `apiVersion` does not matter: clients send
     /// that of the resource as well as that of DeleteOptions.
     pub(crate) fn parse(params: &Params, media_type: &str, body: &[u8]) -> Result<Self, Failure> {
-        let body = if body.iter().all(u8::is_ascii_whitespace) {
-            Value::Null
-        } else {
-            request::decode(media_type, body)?
-        };
+        let body =
+            if body.iter().all(u8::is_ascii_whitespace) { Value::Null } else { request::decode(media_type, body)? };
         let text = |pointer: &str| body.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
         let policy = text("/propagationPolicy").unwrap_or_else(|| params.propagation_policy.clone());
         let orphan = body.get("orphanDependents").and_then(Value::as_bool).or(params.orphan_dependents);
@@ -133,9 +130,8 @@ fn check_preconditions(kind: &Kind, name: &str, live: &Value, options: &DeleteOp
     for (label, wanted, field) in checks {
         let found = metadata::text(live, field);
         if let Some(wanted) = wanted.as_deref().filter(|wanted| *wanted != found) {
-            let detail = format!(
-                "Precondition failed: {label} in precondition: {wanted}, {label} in object meta: {found}"
-            );
+            let detail =
+                format!("Precondition failed: {label} in precondition: {wanted}, {label} in object meta: {found}");
             return Err(Failure::conflict(kind, name, &detail));
         }
     }
@@ -149,8 +145,9 @@ pub(crate) fn is_namespace(kind: &Kind) -> bool {
 
 /// Whether nothing holds an object that is being deleted. A namespace is held by what is in it, too.
 pub(crate) fn is_released(kind: &Kind, object: &Value) -> bool {
-    let empty =
-        |pointer: &str| object.pointer(pointer).and_then(Value::as_array).is_none_or(|finalizers| finalizers.is_empty());
+    let empty = |pointer: &str| {
+        object.pointer(pointer).and_then(Value::as_array).is_none_or(|finalizers| finalizers.is_empty())
+    };
     empty("/metadata/finalizers") && (!is_namespace(kind) || empty("/spec/finalizers"))
 }
 

@@ -29,11 +29,7 @@ pub(crate) struct Cause {
 impl Cause {
     /// A value the schema or a rule does not allow.
     pub(crate) fn invalid(field: impl Into<String>, shown: &str, detail: &str) -> Self {
-        Self {
-            reason: "FieldValueInvalid",
-            field: field.into(),
-            message: format!("Invalid value: {shown}: {detail}"),
-        }
+        Self { reason: "FieldValueInvalid", field: field.into(), message: format!("Invalid value: {shown}: {detail}") }
     }
 
     /// A field that has to be there.
@@ -156,8 +152,7 @@ impl Failure {
 
     /// What should be created in `namespace`, which does not exist.
     pub(crate) fn no_namespace(namespace: &str) -> Self {
-        let mut failure =
-            Self::new(StatusCode::NOT_FOUND, "NotFound", format!("namespaces \"{namespace}\" not found"));
+        let mut failure = Self::new(StatusCode::NOT_FOUND, "NotFound", format!("namespaces \"{namespace}\" not found"));
         failure.details = json!({"name": namespace, "kind": "namespaces"});
         failure
     }
@@ -187,8 +182,11 @@ impl Failure {
     /// The revision has not been reached.
     pub(crate) fn too_large_revision(asked: Revision, current: Revision) -> Self {
         let message = format!("Too large resource version: {asked}, current: {current}");
-        let cause =
-            Cause { reason: "ResourceVersionTooLarge", field: String::new(), message: "Too large resource version".into() };
+        let cause = Cause {
+            reason: "ResourceVersionTooLarge",
+            field: String::new(),
+            message: "Too large resource version".into(),
+        };
         let mut failure =
             Self::new(StatusCode::GATEWAY_TIMEOUT, "Timeout", format!("Timeout: {message}")).with_causes(&[cause]);
         failure.details["retryAfterSeconds"] = json!(1);
@@ -240,11 +238,7 @@ impl Failure {
 
     /// A defect or damaged data on our side.
     pub(crate) fn internal(message: impl std::fmt::Display) -> Self {
-        Self::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "InternalError",
-            format!("Internal error occurred: {message}"),
-        )
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", format!("Internal error occurred: {message}"))
     }
 
     /// The `Status` object.

@@ -5,8 +5,8 @@
 
 use serde_json::{Value, json};
 
-pub(crate) use self::shape::Shape;
 use self::set::FieldSet;
+pub(crate) use self::shape::Shape;
 use super::failure::Cause;
 
 mod set;
@@ -257,11 +257,8 @@ impl Applied {
 }
 
 fn conflict(entry: &Entry, field: String) -> Cause {
-    let subresource = if entry.subresource.is_empty() {
-        String::new()
-    } else {
-        format!(" with subresource {:?}", entry.subresource)
-    };
+    let subresource =
+        if entry.subresource.is_empty() { String::new() } else { format!(" with subresource {:?}", entry.subresource) };
     let message = if entry.apply {
         format!("conflict with {:?}{subresource}", entry.manager)
     } else {

@@ -83,9 +83,9 @@ impl Kind {
             namespaced: spec.scope == "Namespaced",
             versions,
             storage: served.iter().position(|version| version.storage).unwrap_or(0),
-            has_status: served.iter().any(|version| {
-                version.subresources.as_ref().is_some_and(|subresources| subresources.status.is_some())
-            }),
+            has_status: served
+                .iter()
+                .any(|version| version.subresources.as_ref().is_some_and(|subresources| subresources.status.is_some())),
             has_generation: true,
             fields: &[],
             custom: true,

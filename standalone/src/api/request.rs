@@ -134,9 +134,7 @@ pub(crate) fn dry_run(value: &str) -> Result<bool, Failure> {
     match value {
         "All" => Ok(true),
         "" => Ok(false),
-        other => Err(Failure::bad_request(format!(
-            "dryRun: Unsupported value: {other:?}: supported values: \"All\""
-        ))),
+        other => Err(Failure::bad_request(format!("dryRun: Unsupported value: {other:?}: supported values: \"All\""))),
     }
 }
 

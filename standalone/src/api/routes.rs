@@ -97,7 +97,13 @@ fn get_one(inner: &Inner, view: &View<'_>, params: &Params, name: &str) -> Resul
 }
 
 /// Runs a write and answers with the object and what the caller should know.
-async fn write<F>(inner: &Arc<Inner>, parts: &Parts, view: &View<'_>, params: &Params, run: F) -> Result<Response, Failure>
+async fn write<F>(
+    inner: &Arc<Inner>,
+    parts: &Parts,
+    view: &View<'_>,
+    params: &Params,
+    run: F,
+) -> Result<Response, Failure>
 where
     F: AsyncFnOnce(&mut Writing<'_>) -> Result<super::write::Written, Failure>,
 {

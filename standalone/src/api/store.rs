@@ -12,9 +12,9 @@ use parking_lot::RwLock;
 use sqlx::AnyPool;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use self::mirror::Mirror;
 pub(crate) use self::mirror::{Entry, Listing, Op, Since};
 pub(crate) use self::object::{Key, Marks, Object};
-use self::mirror::Mirror;
 use super::registry::{self, Registry};
 
 mod load;

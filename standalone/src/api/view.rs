@@ -54,7 +54,8 @@ impl<'a> View<'a> {
         };
         let size: usize = items.iter().map(|object| object.json.len() + 1).sum();
         let mut list = Vec::with_capacity(size + 256);
-        let head = format!(r#"{{"kind":{},"apiVersion":{},"metadata":{metadata},"items":["#, json!(kind), json!(api_version));
+        let head =
+            format!(r#"{{"kind":{},"apiVersion":{},"metadata":{metadata},"items":["#, json!(kind), json!(api_version));
         list.extend_from_slice(head.as_bytes());
         for (index, object) in items.iter().enumerate() {
             if index > 0 {

@@ -121,13 +121,10 @@ impl Watch {
             Some(asked) if !initial => self.passed = asked,
             None if !initial => self.passed = current,
             _ => {
-                let listing = self.inner.store.list(
-                    self.resource(),
-                    self.namespace.as_deref(),
-                    None,
-                    usize::MAX,
-                    |object| self.selector.matches(object),
-                );
+                let listing =
+                    self.inner.store.list(self.resource(), self.namespace.as_deref(), None, usize::MAX, |object| {
+                        self.selector.matches(object)
+                    });
                 self.passed = listing.revision;
                 self.pending.extend(listing.items.into_iter().map(|object| Event::Object("ADDED", object)));
                 if mark_end {
@@ -236,13 +233,8 @@ impl Watch {
     /// Turns queued events into lines.
     fn flush(&mut self) -> Bytes {
         let inner = Arc::clone(&self.inner);
-        let target = Target {
-            kind: self.kind(&inner),
-            version: &self.version,
-            namespace: None,
-            name: None,
-            subresource: None,
-        };
+        let target =
+            Target { kind: self.kind(&inner), version: &self.version, namespace: None, name: None, subresource: None };
         let view = View { target, form: self.form };
         let mut lines = BytesMut::new();
         while let Some(event) = self.pending.pop_front() {

@@ -231,8 +231,11 @@ impl Writing<'_> {
         let name = self.target.name.unwrap_or_default();
         let key = Key::new(self.target.namespace_or_empty(), name);
         for _ in 0..ATTEMPTS {
-            let stored =
-                self.inner.store.get(self.kind().resource, &key).ok_or_else(|| Failure::not_found(self.kind(), name))?;
+            let stored = self
+                .inner
+                .store
+                .get(self.kind().resource, &key)
+                .ok_or_else(|| Failure::not_found(self.kind(), name))?;
             let live = stored.value();
             let Proposal { object, applied } = propose(&live)?;
             let version = metadata::text(&object, "resourceVersion");

@@ -62,7 +62,10 @@ async fn conflict_names_manager_and_field_and_force_takes_the_field() -> anyhow:
     // What the webhook stamps is all that is left to the other manager.
     let others: Vec<_> = forced.body["metadata"]["managedFields"].as_array().cloned().unwrap_or_default();
     assert!(
-        others.iter().filter(|entry| entry["manager"] == "kubectl-patch").all(|entry| entry["fieldsV1"].get("f:spec").is_none()),
+        others
+            .iter()
+            .filter(|entry| entry["manager"] == "kubectl-patch")
+            .all(|entry| entry["fieldsV1"].get("f:spec").is_none()),
         "{others:?}"
     );
     Ok(())
@@ -96,7 +99,8 @@ async fn list_items_are_merged_by_key_and_removed_whole() -> anyhow::Result<()> 
     };
     let env = |names: &[&str]| names.iter().map(|name| json!({"name": name, "value": "1"})).collect::<Value>();
     apply(&server, path, "me", false, &manifest(env(&["A", "B"]))).await?;
-    let sidecar = json!([{"op": "add", "path": "/spec/template/spec/containers/-", "value": {"name": "side", "image": "y"}}]);
+    let sidecar =
+        json!([{"op": "add", "path": "/spec/template/spec/containers/-", "value": {"name": "side", "image": "y"}}]);
     server.call("PATCH", &format!("{path}?fieldManager=other"), "application/json-patch+json", &sidecar).await?;
     let changed = apply(&server, path, "me", false, &manifest(env(&["A", "C"]))).await?.body;
     let containers = &changed["spec"]["template"]["spec"]["containers"];
@@ -104,10 +108,14 @@ async fn list_items_are_merged_by_key_and_removed_whole() -> anyhow::Result<()> 
     assert_eq!(containers[1], json!({"name": "side", "image": "y"}));
     let fields = &changed["metadata"]["managedFields"][0]["fieldsV1"];
     let container = &fields["f:spec"]["f:template"]["f:spec"]["f:containers"]["k:{\"name\":\"c\"}"];
-    assert_eq!(container["f:ports"], json!({"k:{\"containerPort\":80,\"protocol\":\"TCP\"}": {".": {}, "f:containerPort": {}}}));
+    assert_eq!(
+        container["f:ports"],
+        json!({"k:{\"containerPort\":80,\"protocol\":\"TCP\"}": {".": {}, "f:containerPort": {}}})
+    );
 
     // Nobody else holds anything in the container: it goes as a whole.
-    let none = json!({"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"template": {"spec": {"containers": []}}}});
+    let none =
+        json!({"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"template": {"spec": {"containers": []}}}});
     let rest = apply(&server, path, "me", false, &none).await?.body;
     assert_eq!(rest["spec"]["template"]["spec"]["containers"], json!([{"name": "side", "image": "y"}]));
     Ok(())
@@ -121,7 +129,8 @@ async fn status_is_applied_apart() -> anyhow::Result<()> {
     manifest["status"] = json!({"subscriberUri": "http://ignored"});
     let created = apply(&server, &path, "me", false, &manifest).await?.body;
     assert!(created.get("status").is_none());
-    let status = json!({"apiVersion": "eventing.knative.dev/v1", "kind": "Trigger", "status": {"subscriberUri": "http://s"}});
+    let status =
+        json!({"apiVersion": "eventing.knative.dev/v1", "kind": "Trigger", "status": {"subscriberUri": "http://s"}});
     let applied = apply(&server, &format!("{path}/status"), "controller", true, &status).await?;
     assert_eq!(applied.status, StatusCode::OK, "{applied:?}");
     assert_eq!(applied.body["status"], json!({"subscriberUri": "http://s"}));
@@ -143,7 +152,10 @@ async fn apply_needs_a_manager_and_no_managed_fields() -> anyhow::Result<()> {
     let mut manifest = trigger("t");
     manifest["metadata"]["managedFields"] = json!([{"manager": "x"}]);
     let answer = apply(&server, &path, "me", false, &manifest).await?;
-    assert_eq!((answer.status, &answer.body["message"]), (StatusCode::BAD_REQUEST, &json!("metadata.managedFields must be nil")));
+    assert_eq!(
+        (answer.status, &answer.body["message"]),
+        (StatusCode::BAD_REQUEST, &json!("metadata.managedFields must be nil"))
+    );
     manifest["metadata"]["managedFields"] = Value::Null;
     manifest["apiVersion"] = json!("eventing.knative.dev/v1beta1");
     let answer = apply(&server, &path, "me", false, &manifest).await?;

@@ -1,9 +1,9 @@
 //! Creating, changing and reading single objects.
 
 use http::StatusCode;
+use kube::ResourceExt as _;
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::runtime::finalizer::{Event, finalizer};
-use kube::ResourceExt as _;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -214,7 +214,8 @@ async fn objects_revisions_and_watches_survive_a_restart() -> anyhow::Result<()>
     let mut watch = server.watch(&format!("{CONFIG_MAPS}?watch=1&resourceVersion={version}")).await?;
     assert_eq!(watch.summary().await?, ("ADDED".to_owned(), "b".to_owned()));
     let new = server.config_map("c", json!({})).await?;
-    let number = |object: &Value| object["metadata"]["resourceVersion"].as_str().and_then(|text| text.parse::<i64>().ok());
+    let number =
+        |object: &Value| object["metadata"]["resourceVersion"].as_str().and_then(|text| text.parse::<i64>().ok());
     assert!(number(&new) > number(&before));
     assert_eq!(watch.summary().await?, ("ADDED".to_owned(), "c".to_owned()));
     Ok(())

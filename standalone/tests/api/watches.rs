@@ -27,7 +27,8 @@ async fn watch_shows_current_objects_then_each_change_once() -> anyhow::Result<(
     assert_eq!(watch.summary().await?, is("MODIFIED", "a"));
     let event = watch.next().await?.expect("event");
     assert_eq!(event["type"], "DELETED");
-    let number = |object: &Value| object["metadata"]["resourceVersion"].as_str().and_then(|text| text.parse::<u64>().ok());
+    let number =
+        |object: &Value| object["metadata"]["resourceVersion"].as_str().and_then(|text| text.parse::<u64>().ok());
     assert!(number(&event["object"]) > number(&deleted), "a deletion has a revision of its own");
     Ok(())
 }

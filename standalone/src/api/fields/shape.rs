@@ -38,12 +38,49 @@ pub(crate) enum ListKind {
 
 /// Names the rules below mention; all others are alike.
 const NAMES: &[&str] = &[
-    "spec", "status", "metadata", "template", "containers", "initContainers", "ephemeralContainers", "volumes",
-    "imagePullSecrets", "resourceClaims", "schedulingGates", "ports", "env", "volumeMounts", "volumeDevices",
-    "hostAliases", "topologySpreadConstraints", "secrets", "conditions", "podIPs", "selector", "nodeSelector",
-    "labelSelector", "matchLabels", "namespaceSelector", "configMapKeyRef", "secretKeyRef", "fieldRef",
-    "resourceFieldRef", "configMapRef", "secretRef", "localObjectReference", "claimRef", "objectRef", "targetRef",
-    "roleRef", "scaleTargetRef", "involvedObject", "related", "regarding", "loadBalancer", "claims", "resources",
+    "spec",
+    "status",
+    "metadata",
+    "template",
+    "containers",
+    "initContainers",
+    "ephemeralContainers",
+    "volumes",
+    "imagePullSecrets",
+    "resourceClaims",
+    "schedulingGates",
+    "ports",
+    "env",
+    "volumeMounts",
+    "volumeDevices",
+    "hostAliases",
+    "topologySpreadConstraints",
+    "secrets",
+    "conditions",
+    "podIPs",
+    "selector",
+    "nodeSelector",
+    "labelSelector",
+    "matchLabels",
+    "namespaceSelector",
+    "configMapKeyRef",
+    "secretKeyRef",
+    "fieldRef",
+    "resourceFieldRef",
+    "configMapRef",
+    "secretRef",
+    "localObjectReference",
+    "claimRef",
+    "objectRef",
+    "targetRef",
+    "roleRef",
+    "scaleTargetRef",
+    "involvedObject",
+    "related",
+    "regarding",
+    "loadBalancer",
+    "claims",
+    "resources",
 ];
 
 fn intern(name: &str) -> &'static str {
@@ -57,8 +94,13 @@ fn builtin_keys(kind: &str, parent: &str, field: &str) -> Option<&'static [(&'st
     match (parent, field) {
         (
             "spec",
-            "containers" | "initContainers" | "ephemeralContainers" | "volumes" | "imagePullSecrets"
-            | "resourceClaims" | "schedulingGates",
+            "containers"
+            | "initContainers"
+            | "ephemeralContainers"
+            | "volumes"
+            | "imagePullSecrets"
+            | "resourceClaims"
+            | "schedulingGates",
         ) => Some(BY_NAME),
         ("containers" | "initContainers" | "ephemeralContainers", "env") => Some(BY_NAME),
         ("containers" | "initContainers" | "ephemeralContainers", "volumeMounts") => Some(&[("mountPath", None)]),
@@ -149,12 +191,9 @@ impl<'a> Shape<'a> {
             Self::Schema(schema) => schema.is_atomic_map(),
             Self::Builtin { field, .. } => builtin_atomic_map(field),
             Self::Atomic => true,
-            Self::Root(..)
-            | Self::Metadata
-            | Self::BuiltinItem { .. }
-            | Self::Keyed(_)
-            | Self::Set
-            | Self::Free => false,
+            Self::Root(..) | Self::Metadata | Self::BuiltinItem { .. } | Self::Keyed(_) | Self::Set | Self::Free => {
+                false
+            }
         }
     }
 
@@ -190,12 +229,9 @@ impl<'a> Shape<'a> {
             },
             Self::Builtin { kind, parent, field } => builtin_keys(kind, parent, field).map_or(Vec::new(), of_table),
             Self::Keyed(keys) => of_table(keys),
-            Self::Root(..)
-            | Self::Metadata
-            | Self::BuiltinItem { .. }
-            | Self::Set
-            | Self::Atomic
-            | Self::Free => Vec::new(),
+            Self::Root(..) | Self::Metadata | Self::BuiltinItem { .. } | Self::Set | Self::Atomic | Self::Free => {
+                Vec::new()
+            }
         }
     }
 

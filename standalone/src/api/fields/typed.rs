@@ -80,11 +80,8 @@ pub(super) fn difference(old: Option<&Value>, new: Option<&Value>, shape: Shape<
                 let mut all = Difference::default();
                 let elements: BTreeSet<&String> = old_elements.iter().chain(&new_elements).collect();
                 for element in elements {
-                    let one = difference(
-                        find(old, &old_elements, element),
-                        find(new, &new_elements, element),
-                        shape.item(),
-                    );
+                    let one =
+                        difference(find(old, &old_elements, element), find(new, &new_elements, element), shape.item());
                     all.put(element, one);
                 }
                 all

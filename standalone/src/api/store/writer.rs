@@ -175,11 +175,9 @@ impl Writer {
                     .bind(revision)
                     .bind(body)
             }
-            Op::Update => {
-                sqlx::query("UPDATE k_obj SET rev = $1, body = $2 WHERE res = $3 AND ns = $4 AND name = $5")
-                    .bind(revision)
-                    .bind(body)
-            }
+            Op::Update => sqlx::query("UPDATE k_obj SET rev = $1, body = $2 WHERE res = $3 AND ns = $4 AND name = $5")
+                .bind(revision)
+                .bind(body),
             Op::Delete => sqlx::query("DELETE FROM k_obj WHERE res = $1 AND ns = $2 AND name = $3"),
         };
         query.bind(resource).bind(namespace).bind(name).execute(&mut **tx).await?;
