@@ -33,6 +33,9 @@ impl Error {
     }
 }
 
+/// Reconciles of one kind at a time, so that ten thousand new objects do not become ten thousand requests at once.
+const CONCURRENT: u16 = 32;
+
 /// Wait after the `failures`-th failure in a row of one object.
 fn wait(failures: u32) -> Duration {
     const FIRST: Duration = Duration::from_millis(20);
@@ -74,7 +77,7 @@ pub(crate) async fn drive<K, F>(
         }
         Action::requeue(wait(failures))
     };
-    let config = controller::Config::default();
+    let config = controller::Config::default().concurrency(CONCURRENT);
     applier(reconcile, after_error, context, cache.store(), Box::pin(queue), config)
         .for_each(|_| std::future::ready(()))
         .await;

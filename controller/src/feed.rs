@@ -6,10 +6,11 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Client, ResourceExt};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::sync::watch as channel;
 use tokio_util::sync::CancellationToken;
@@ -252,20 +253,22 @@ fn destination(uri: Option<&str>, ca_certs: Option<&String>, audience: Option<&S
     Some(ResolvedDestination { url, ca_certs: ca_certs.cloned(), audience: audience.cloned() })
 }
 
-/// The settings of the embedded backend. Only what was asked for: the rest is the backend's own default.
+/// The settings of the embedded backend (its `EmbeddedConfig`). Only what was asked for: the rest is its own default.
 fn log_config(options: &LogOptions) -> Value {
     let mut config = Map::new();
+    let mut set = |part: &str, settings: Value| config.insert(part.to_owned(), settings);
     if options.durability == Durability::Os {
-        config.insert("durability".to_owned(), "os".into());
+        set("durability", json!("os"));
     }
-    if let Some(age) = options.retention {
-        config.insert("retention_secs".to_owned(), age.as_secs().into());
-    }
-    if let Some(bytes) = options.retention_bytes {
-        config.insert("retention_bytes".to_owned(), bytes.into());
+    let seconds = |duration: Duration| json!(duration.as_secs().max(1));
+    let mut retention = Map::new();
+    retention.extend(options.retention.map(|age| ("ageSeconds".to_owned(), seconds(age))));
+    retention.extend(options.retention_bytes.map(|bytes| ("bytes".to_owned(), json!(bytes))));
+    if !retention.is_empty() {
+        set("retention", Value::Object(retention));
     }
     if let Some(window) = options.dedupe {
-        config.insert("dedupe_secs".to_owned(), window.as_secs().into());
+        set("dedupe", json!({"enabled": true, "windowSeconds": seconds(window)}));
     }
     Value::Object(config)
 }

@@ -14,7 +14,7 @@ use weir_channels::{Channel, ChannelName, ConnectError, Registry};
 
 use super::*;
 
-mod fake;
+pub(crate) mod fake;
 
 use fake::Fake;
 
@@ -215,6 +215,15 @@ async fn subscriber_may_come_after_the_trigger_and_go_again() {
     world.until_condition("triggers", "t", "Ready", "Unable to get the Subscriber's URI").await;
     let held = |resources: &Resources| given(resources, "t").is_some_and(|trigger| trigger.subscriber.is_none());
     world.until_given("the Trigger is held, not gone", held).await;
+}
+
+#[tokio::test]
+async fn reference_to_a_kind_nobody_serves_is_told() {
+    let world = World::start(Fake::new());
+    let reference = json!({"kind": "Gadget", "name": "g", "apiVersion": "example.com/v1"});
+    world.api.apply(trigger("t", json!({"subscriber": {"ref": reference}})));
+    let told = |api: &Fake| condition(api, "triggers", "t", "SubscriberResolved")["message"].clone();
+    world.api.until("a message", |api| told(api) == "the API serves no kind Gadget in example.com/v1").await;
 }
 
 #[tokio::test]

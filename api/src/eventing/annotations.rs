@@ -102,10 +102,12 @@ impl LogOptions {
     /// Reads the annotations; adds every rule they break, and takes the default there.
     pub fn read(annotations: &Annotations, errors: &mut Vec<FieldError>) -> Self {
         let mut read = Reader { annotations, errors };
-        let positive = |text: &str| parse_iso8601(text).ok().filter(|duration| !duration.is_zero());
-        let dedupe = read.parsed(DEDUPE, "expected off or an ISO 8601 duration such as PT2M", |text| match text {
+        let within = |text: &str, most: Duration| {
+            parse_iso8601(text).ok().filter(|duration| (Duration::from_secs(1)..=most).contains(duration))
+        };
+        let dedupe = read.parsed(DEDUPE, "expected off or an ISO 8601 duration from PT1S to P1D", |text| match text {
             "off" => Some(None),
-            window => positive(window).map(Some),
+            window => within(window, DAY).map(Some),
         });
         Self {
             durability: read
@@ -115,7 +117,9 @@ impl LogOptions {
                     _ => None,
                 })
                 .unwrap_or_default(),
-            retention: read.parsed(RETENTION, "expected an ISO 8601 duration such as P7D", positive),
+            retention: read.parsed(RETENTION, "expected an ISO 8601 duration from PT1S to P36500D", |text| {
+                within(text, DAY * 36_500)
+            }),
             retention_bytes: read.parsed(RETENTION_BYTES, "expected a whole number of bytes of 1 or more", |text| {
                 text.parse().ok().filter(|&bytes| bytes > 0)
             }),
@@ -123,6 +127,8 @@ impl LogOptions {
         }
     }
 }
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 struct Reader<'a> {
     annotations: &'a Annotations,

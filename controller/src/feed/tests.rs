@@ -1,6 +1,10 @@
-use serde_json::json;
+use std::collections::BTreeMap;
+
+use tokio::sync::watch as channel;
+use weir_channels::embedded::EmbeddedConfig;
 
 use super::*;
+use crate::tests::fake::Fake;
 
 fn broker(delivery: Value) -> Broker {
     let class = json!({"eventing.knative.dev/broker.class": "Weir", "weir.dev/durability": "os"});
@@ -70,4 +74,35 @@ fn trigger_stored_before_a_rule_existed_is_held() {
     let mut broken = trigger(json!(2), "True");
     broken.spec.delivery = serde_json::from_value(json!({"retry": -1})).expect("delivery");
     assert_eq!(given(&broken, None).expect("given").subscriber, None);
+}
+
+#[test]
+fn log_options_are_settings_the_embedded_log_takes() {
+    let options = LogOptions {
+        durability: Durability::Os,
+        retention: Some(Duration::from_secs(60)),
+        retention_bytes: Some(1 << 30),
+        dedupe: Some(Duration::from_secs(5)),
+    };
+    let config: EmbeddedConfig = serde_json::from_value(log_config(&options)).expect("settings");
+    assert_eq!((config.retention.age_seconds, config.retention.bytes), (60, Some(1 << 30)));
+    assert_eq!((config.dedupe.enabled, config.dedupe.window_seconds), (true, 5));
+    let defaults: EmbeddedConfig = serde_json::from_value(log_config(&LogOptions::default())).expect("settings");
+    assert_eq!(defaults, EmbeddedConfig::default());
+}
+
+#[tokio::test]
+async fn feed_alone_gives_what_is_stored() {
+    let api = Fake::new();
+    let mut stored = serde_json::to_value(broker(json!({"retry": 4}))).expect("JSON");
+    stored["metadata"]["uid"] = Value::Null;
+    api.apply(stored);
+    api.apply(serde_json::to_value(trigger(json!(1), "True")).expect("JSON"));
+    let (sender, mut resources) = channel::channel(Arc::new(Resources::default()));
+    let shutdown = CancellationToken::new();
+    let feeding = tokio::spawn(run(api.client(), sender, shutdown.clone()));
+    let given = resources.wait_for(|resources| resources.complete).await.expect("feed runs").clone();
+    assert_eq!((given.brokers.len(), given.triggers.values().map(BTreeMap::len).sum::<usize>()), (1, 1));
+    shutdown.cancel();
+    feeding.await.expect("ends");
 }

@@ -28,7 +28,7 @@ const KINDS: [(&str, &str); 5] = [
     ("pingsources", "PingSource"),
 ];
 
-pub(super) struct Fake {
+pub(crate) struct Fake {
     state: Mutex<State>,
     version: watch::Sender<u64>,
 }
@@ -46,11 +46,11 @@ struct State {
 }
 
 impl Fake {
-    pub(super) fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self { state: Mutex::default(), version: watch::Sender::new(0) })
     }
 
-    pub(super) fn client(self: &Arc<Self>) -> Client {
+    pub(crate) fn client(self: &Arc<Self>) -> Client {
         let fake = Arc::clone(self);
         Client::new(
             tower::service_fn(move |request| {
@@ -62,7 +62,7 @@ impl Fake {
     }
 
     /// Creates or updates an object through admission, as a person would; its UID.
-    pub(super) fn apply(&self, mut object: Value) -> String {
+    pub(crate) fn apply(&self, mut object: Value) -> String {
         let key = key_of(&object);
         let mut state = self.state.lock();
         let old = state.objects.get(&key).cloned();
@@ -91,7 +91,7 @@ impl Fake {
         uid
     }
 
-    pub(super) fn delete(&self, plural: &str, name: &str) {
+    pub(crate) fn delete(&self, plural: &str, name: &str) {
         let key = (plural.to_owned(), "team".to_owned(), name.to_owned());
         let mut state = self.state.lock();
         let mut object = state.objects.get(&key).expect("there").clone();
@@ -103,21 +103,21 @@ impl Fake {
         }
     }
 
-    pub(super) fn get(&self, plural: &str, name: &str) -> Option<Value> {
+    pub(crate) fn get(&self, plural: &str, name: &str) -> Option<Value> {
         self.state.lock().objects.get(&(plural.to_owned(), "team".to_owned(), name.to_owned())).cloned()
     }
 
-    pub(super) fn status_writes(&self, plural: &str, name: &str) -> usize {
+    pub(crate) fn status_writes(&self, plural: &str, name: &str) -> usize {
         let key = (plural.to_owned(), "team".to_owned(), name.to_owned());
         self.state.lock().status_writes.get(&key).copied().unwrap_or_default()
     }
 
-    pub(super) fn requests(&self) -> usize {
+    pub(crate) fn requests(&self) -> usize {
         self.state.lock().requests
     }
 
     /// Forgets the log and ends every watch; runs `unseen` in between, so that no watch can tell of it.
-    pub(super) fn compact(&self, unseen: impl FnOnce(&Self)) {
+    pub(crate) fn compact(&self, unseen: impl FnOnce(&Self)) {
         {
             let mut state = self.state.lock();
             state.compacted = u64::MAX;
@@ -132,7 +132,7 @@ impl Fake {
     }
 
     /// Waits until `condition` holds of what is stored.
-    pub(super) async fn until(&self, what: &str, condition: impl Fn(&Self) -> bool) {
+    pub(crate) async fn until(&self, what: &str, condition: impl Fn(&Self) -> bool) {
         let mut version = self.version.subscribe();
         let holds = version.wait_for(|_| condition(self));
         let waited = tokio::time::timeout(std::time::Duration::from_secs(10), holds).await;
