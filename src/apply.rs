@@ -25,6 +25,8 @@ pub(crate) struct Report {
     pub(crate) name: String,
     /// What became of it.
     pub(crate) outcome: Applied,
+    /// What it is.
+    pub(crate) kind: Kind,
     /// Where it lives.
     pub(crate) path: String,
     /// As the server has it now.
@@ -120,7 +122,7 @@ impl<'a> Applier<'a> {
             Some(_) => Applied::Configured,
             None => Applied::Created,
         };
-        Ok(Report { name: kind.object(document.name()), outcome, path, object })
+        Ok(Report { name: kind.object(document.name()), outcome, kind: kind.clone(), path, object })
     }
 
     /// Server-side apply. It takes fields over from other managers, as `kubectl apply` does: the manifest is what

@@ -7,21 +7,27 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use serde_json::{Value, json};
+use tokio::runtime::{Builder, Runtime};
 
-use crate::config::{Environment, Flags, Layers, LogFormat, Settings, parse_duration};
+use crate::config::{Environment, Flags, KEYS, Key, Layers, LogFormat, Settings, parse_duration};
 use crate::failure::{Exit, OrFail, Outcome};
 
 mod apply;
 pub(crate) mod bench;
+mod broker;
 mod completion;
 mod config;
 mod connect;
 mod crds;
 mod delete;
 mod describe;
+mod event_display;
 mod format;
 mod get;
 mod output;
+mod run;
+mod send;
+mod signals;
 mod table;
 mod target;
 mod wait;
@@ -56,6 +62,8 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run everything in one process
+    Run(run::Command),
     /// Make objects as manifests say
     Apply(apply::Command),
     /// Print objects
@@ -68,6 +76,10 @@ enum Command {
     Wait(wait::Command),
     /// Measure a Broker: rates, latency, memory, start-up and recovery, beside the bare ceiling on the same cores
     Bench(Box<bench::BenchArgs>),
+    /// Make and post a CloudEvent
+    Send(Box<send::Command>),
+    /// Print the events that are posted here; can fail, be slow or reply
+    EventDisplay(event_display::Command),
     /// Print the configuration in force and where each value comes from
     Config(config::Command),
     /// Print the CustomResourceDefinitions as YAML
@@ -79,6 +91,9 @@ enum Command {
 impl Command {
     async fn run(self, invocation: Invocation) -> Outcome {
         match self {
+            Self::Run(command) => command.run(&invocation).await,
+            Self::Send(command) => command.run(&invocation).await,
+            Self::EventDisplay(command) => command.run().await,
             Self::Apply(command) => command.run(&invocation).await,
             Self::Get(command) => command.run(&invocation).await,
             Self::Describe(command) => command.run(&invocation).await,
@@ -119,6 +134,17 @@ impl Invocation {
     /// The configuration, parsed and checked.
     pub(crate) fn settings(&self) -> Outcome<Settings> {
         self.layers()?.settings()
+    }
+
+    /// Variables that begin with `WEIR_` and set nothing: misspelt, most likely.
+    pub(crate) fn unknown_variables(&self) -> impl Iterator<Item = &str> {
+        let known: Vec<_> = KEYS.iter().flat_map(Key::environment_names).collect();
+        self.environment.keys().map(String::as_str).filter(move |name| {
+            // Kubernetes sets these for a Service called `weir`.
+            let of_service = ["WEIR_SERVICE_", "WEIR_PORT"].iter().any(|prefix| name.starts_with(prefix));
+            let ours = ["WEIR_CONFIG", "WEIR_SERVER"].contains(name) || known.iter().any(|known| known == name);
+            name.starts_with("WEIR_") && !of_service && !ours
+        })
     }
 
     /// Whether messages may be coloured: a terminal, and nobody said no.
@@ -175,12 +201,24 @@ fn execute(cli: Cli, environment: Environment) -> Outcome {
 impl Command {
     /// What the command's own flags say about configuration keys.
     fn flags(&self) -> Flags {
-        Flags::new()
+        match self {
+            Self::Run(command) => command.flags(),
+            _ => Flags::new(),
+        }
     }
 
-    /// Client commands need one thread.
-    fn runtime(&self, _: &Invocation) -> Outcome<tokio::runtime::Runtime> {
-        let mut builder = tokio::runtime::Builder::new_current_thread();
+    /// Servers use every core; a client's few requests need no thread beside the main one.
+    fn runtime(&self, invocation: &Invocation) -> Outcome<Runtime> {
+        let mut builder = match self {
+            Self::Run(_) => {
+                let mut builder = Builder::new_multi_thread();
+                if let Some(threads) = invocation.settings()?.worker_threads {
+                    builder.worker_threads(threads.get());
+                }
+                builder
+            }
+            _ => Builder::new_current_thread(),
+        };
         builder.enable_all().build().or_fail(Exit::Failure, || "cannot start".to_owned())
     }
 }

@@ -12,12 +12,13 @@ use serde_json::Value;
 use crate::failure::{Exit, Failure};
 
 mod kinds;
+mod known;
 mod path;
 mod watch;
 
 pub(crate) use kinds::{Kind, Kinds};
 pub(crate) use path::Query;
-pub(crate) use watch::{Watched, watch};
+pub(crate) use watch::watch;
 
 /// Asks for tables where the server can make them, for plain objects elsewhere.
 pub(crate) const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";

@@ -7,9 +7,12 @@ mod bench;
 mod cli;
 mod client;
 mod config;
+mod data_dir;
+mod event_display;
 mod failure;
 mod jsonpath;
 mod manifest;
+mod roles;
 mod telemetry;
 
 fn main() -> ExitCode {

@@ -87,6 +87,13 @@ pub(crate) fn load(paths: &[PathBuf]) -> Outcome<Vec<Document>> {
     Ok(documents)
 }
 
+/// Reads the documents of a text called `name`.
+pub(crate) fn read(name: &str, text: String) -> Outcome<Vec<Document>> {
+    let (mut documents, mut problems) = (Vec::new(), Vec::new());
+    parse(name.to_owned(), text, &mut documents, &mut problems);
+    if problems.is_empty() { Ok(documents) } else { Err(refuse(&problems)) }
+}
+
 fn files(path: &Path) -> Outcome<Vec<PathBuf>> {
     let failed = || format!("cannot read {}", path.display());
     if !std::fs::metadata(path).or_fail(Exit::NotFound, failed)?.is_dir() {

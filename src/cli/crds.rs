@@ -1,8 +1,5 @@
 //! `weir crds`: the resource types this build serves.
 
-use kube::CustomResourceExt;
-use weir_api::eventing::{Broker, Trigger};
-
 use super::output;
 use crate::failure::Outcome;
 
@@ -12,7 +9,7 @@ pub(super) struct Command {}
 impl Command {
     #[allow(clippy::unused_self, reason = "every command has the same shape")]
     pub(super) fn run(&self) -> Outcome {
-        for crd in [Broker::crd(), Trigger::crd()] {
+        for crd in weir_api::crd::all() {
             output::print(&format!("---\n{}", serde_yaml_ng::to_string(&crd)?))?;
         }
         Ok(())

@@ -4,9 +4,7 @@ use std::fmt::Write;
 
 use jiff::Timestamp;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceColumnDefinition as Column;
-use kube::CustomResourceExt;
 use serde_json::Value;
-use weir_api::eventing::{Broker, Trigger};
 
 use crate::client::Kind;
 use crate::jsonpath::{Template, show};
@@ -136,7 +134,7 @@ fn cell(value: &Value) -> String {
 
 /// The printer columns of our own types; name and age for all others.
 fn columns(kind: &Kind) -> Vec<Column> {
-    let ours = [Broker::crd(), Trigger::crd()].into_iter();
+    let ours = weir_api::crd::all().into_iter();
     let ours = ours.filter(|crd| crd.spec.group == kind.group && crd.spec.names.kind == kind.kind);
     let ours = ours.flat_map(|crd| crd.spec.versions).find(|version| version.name == kind.version);
     ours.and_then(|version| version.additional_printer_columns).unwrap_or_else(|| {

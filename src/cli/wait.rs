@@ -79,6 +79,11 @@ impl FromStr for Goal {
 }
 
 impl Goal {
+    /// `condition=Ready`
+    pub(super) fn ready() -> Self {
+        Self::Condition("Ready".to_owned(), "True".to_owned())
+    }
+
     /// Whether `object` has reached it.
     fn is_met(&self, object: Option<&Value>) -> bool {
         match (self, object) {

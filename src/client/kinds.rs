@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{APIGroupList, APIResourceLi
 use kube::core::discovery::v2::{APIGroupDiscoveryList, APIResourceDiscovery};
 use serde::de::DeserializeOwned;
 
-use super::{Client, JSON, RequestError};
+use super::{Client, RequestError};
 use crate::failure::{Exit, Failure, Outcome};
 
 /// Every group in one answer; servers that cannot do that send the group list alone.
@@ -87,11 +87,15 @@ impl Kind {
 pub(crate) struct Kinds(Vec<Kind>);
 
 impl Kinds {
-    /// Asks the server.
+    /// Asks the server. One that does not say is taken to know what this build knows.
     pub(crate) async fn discover(client: &Client) -> Result<Self, RequestError> {
         let mut kinds = Vec::new();
         for root in ["/api", "/apis"] {
-            let answer = client.call(Method::GET, root, AGGREGATED, None).await?.value;
+            let answer = match client.call(Method::GET, root, AGGREGATED, None).await {
+                Ok(answer) => answer.value,
+                Err(error) if error.is_not_found() => return Ok(Self(super::known::kinds())),
+                Err(error) => return Err(error),
+            };
             if answer["kind"] == "APIGroupDiscoveryList" {
                 aggregated(&parse(answer)?, &mut kinds);
             } else if root == "/api" {
@@ -223,6 +227,19 @@ mod tests {
             kinds.of("eventing.knative.dev/v1", "Trigger").expect("known").object("x"),
             "trigger.eventing.knative.dev/x"
         );
+    }
+
+    #[test]
+    fn this_build_knows_its_own_kinds() {
+        let kinds = Kinds(super::super::known::kinds());
+        for (word, resource) in [
+            ("ns", "namespaces"),
+            ("triggers", "triggers.eventing.knative.dev"),
+            ("brokers", "brokers.eventing.knative.dev"),
+        ] {
+            assert_eq!(kinds.named(word).expect(word)[0].resource(), resource);
+        }
+        assert!(!kinds.named("ns").expect("known")[0].namespaced);
     }
 
     #[test]

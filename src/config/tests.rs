@@ -86,3 +86,25 @@ fn durations_are_read_as_people_write_them() {
         assert_eq!(parse_duration(text), None, "{text}");
     }
 }
+
+#[test]
+fn every_key_is_documented() {
+    let page = include_str!("../../docs/configuration.md");
+    for key in KEYS {
+        let row = page
+            .lines()
+            .find(|line| line.starts_with(&format!("| `{}` |", key.path)))
+            .unwrap_or_else(|| panic!("{}", key.path));
+        for name in key.environment_names() {
+            assert!(row.contains(&format!("`{name}`")), "{name} is missing in {row}");
+        }
+        match key.default_value(&Environment::new()) {
+            Value::String(default) => assert!(row.contains(&format!("`{default}`")), "{default} is missing in {row}"),
+            Value::Number(default) => assert!(
+                row.contains(&format!("`{}`", default.as_f64().unwrap_or_default())),
+                "{default} is missing in {row}"
+            ),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Starts the roles of this process: the only place where the crates meet.
+
+pub(crate) mod standalone;

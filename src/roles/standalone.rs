@@ -1,0 +1,200 @@
+//! Every role in one process: embedded logs, embedded API.
+//!
+//! The reconcilers get a client whose server is the API in this process; nothing else tells them from a cluster's.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus_client::registry::Registry as Metrics;
+use sqlx::AnyPool;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+use weir_api::observed::Observed;
+use weir_api::resources::Resources;
+use weir_channels::Registry as Channels;
+use weir_channels::embedded;
+use weir_standalone::api::{self, Api};
+
+use crate::client::Client;
+use crate::config::Settings;
+use crate::data_dir::DataDir;
+use crate::failure::{Exit, Failure, OrFail, Outcome};
+use crate::telemetry::{self, Health, Readiness};
+
+/// Who this process is to its own API.
+const CONTROLLER: &str = "weir-controller";
+const OPERATOR: &str = "weir";
+
+/// Where the process listens.
+pub(crate) struct Listeners {
+    /// For events.
+    pub(crate) data_plane: TcpListener,
+    /// For the API, metrics, health and administration.
+    pub(crate) api: TcpListener,
+}
+
+/// A running standalone Weir, as those see it who work with it.
+pub(crate) struct Standalone {
+    api: Api,
+    /// Base URL of the API.
+    pub(crate) api_url: Url,
+    /// Base URL of the data plane.
+    pub(crate) data_plane_url: Url,
+    health: Health,
+}
+
+/// Its tasks, for the one who stops them.
+pub(crate) struct Running {
+    data_plane: JoinSet<Outcome>,
+    stop_data_plane: CancellationToken,
+    control: JoinSet<Outcome>,
+    stop_control: CancellationToken,
+    api: Api,
+    database: AnyPool,
+    health: Health,
+}
+
+/// Opens the stores and starts every role. The process is not ready before [`Standalone::set_ready`].
+pub(crate) async fn start(
+    settings: &Settings,
+    data_dir: &DataDir,
+    listeners: Listeners,
+) -> Outcome<(Standalone, Running)> {
+    let health = Health::default();
+    health.set("start", Readiness::NotReady("starting".to_owned()));
+    let (api_url, data_plane_url) = (url_of(&listeners.api)?, url_of(&listeners.data_plane)?);
+    let mut metrics = Metrics::default();
+    let database = open_database(settings, data_dir).await?;
+    let api = Api::open(database.clone(), api::Settings::default())
+        .await
+        .or_fail(Exit::Failure, || "cannot read the stored objects".to_owned())?;
+    let (open, remove) =
+        embedded::backend(data_dir.join("logs"), weir_channels::metrics::Metrics::register(&mut metrics));
+    let channels = Arc::new(Channels::default().with("embedded", open, remove));
+    let (resources, wanted) = watch::channel(Arc::new(Resources::default()));
+    let (observed, acted_on) = watch::channel(Arc::new(Observed::default()));
+    let mut running = Running {
+        data_plane: JoinSet::new(),
+        stop_data_plane: CancellationToken::new(),
+        control: JoinSet::new(),
+        stop_control: CancellationToken::new(),
+        api: api.clone(),
+        database,
+        health: health.clone(),
+    };
+
+    running.start_data_plane(listeners.data_plane, Arc::clone(&channels), wanted, observed, &mut metrics);
+    let controller = weir_controller::Collaborators {
+        client: api.client(CONTROLLER),
+        resources,
+        observed: acted_on,
+        channels,
+        metrics: weir_controller::Metrics::register(&mut metrics),
+    };
+    running.start_control(
+        data_plane_url.clone(),
+        controller,
+        listeners.api,
+        telemetry::router(metrics, health.clone()),
+    );
+    Ok((Standalone { api, api_url, data_plane_url, health }, running))
+}
+
+async fn open_database(settings: &Settings, data_dir: &DataDir) -> Outcome<AnyPool> {
+    let url = match &settings.database {
+        Some(url) => url.reveal().to_owned(),
+        None => weir_migrations::sqlite_url(&data_dir.join("control.db")),
+    };
+    weir_migrations::open(&url).await.or_fail(Exit::Failure, || "cannot open the control plane's database".to_owned())
+}
+
+impl Running {
+    fn start_data_plane(
+        &mut self,
+        listener: TcpListener,
+        channels: Arc<Channels>,
+        wanted: watch::Receiver<Arc<Resources>>,
+        observed: watch::Sender<Arc<Observed>>,
+        metrics: &mut Metrics,
+    ) {
+        let stop = self.stop_data_plane.clone();
+        let metrics = weir_broker::Metrics::register(metrics);
+        let logs = weir_broker::Logs::new(channels, wanted, observed);
+        self.data_plane.spawn(async move {
+            let ingress = weir_broker::ingress::run(Default::default(), listener, logs.clone(), metrics, stop.clone());
+            tokio::join!(ingress, logs.run(&stop));
+            logs.close().await;
+            Ok(())
+        });
+    }
+
+    fn start_control(
+        &mut self,
+        data_plane_url: Url,
+        controller: weir_controller::Collaborators,
+        listener: TcpListener,
+        others: axum::Router,
+    ) {
+        let stop = self.stop_control.clone();
+        self.control.spawn(async move {
+            weir_controller::run(weir_controller::Settings::new(data_plane_url), controller, stop).await;
+            Ok(())
+        });
+        let (api, stop) = (self.api.clone(), self.stop_control.clone());
+        self.control.spawn(async move {
+            api.serve(listener, others, stop).await.or_fail(Exit::Failure, || "the API cannot be served".to_owned())
+        });
+    }
+
+    /// Returns when a part that should run for ever has ended: always an error.
+    pub(crate) async fn failed(&mut self) -> Failure {
+        let ended = tokio::select! {
+            Some(ended) = self.data_plane.join_next() => ended,
+            Some(ended) = self.control.join_next() => ended,
+        };
+        match ended {
+            Ok(Err(failure)) => failure,
+            Ok(Ok(())) => Failure::text(Exit::Failure, "a part of weir ended by itself"),
+            Err(panic) => Failure::new(Exit::Failure, panic).context("a part of weir hit a bug"),
+        }
+    }
+
+    /// Stops in order: readiness, then the data plane with what is in flight, then what it relied on.
+    pub(crate) async fn stop(mut self, delay: Duration) {
+        self.health.set("stop", Readiness::NotReady("draining".to_owned()));
+        tokio::time::sleep(delay).await;
+        self.stop_data_plane.cancel();
+        while self.data_plane.join_next().await.is_some() {}
+        self.stop_control.cancel();
+        while self.control.join_next().await.is_some() {}
+        self.api.shutdown().await;
+        self.database.close().await;
+    }
+}
+
+impl Standalone {
+    /// A client of the API in this process.
+    pub(crate) fn client(&self) -> Client {
+        Client::new(self.api.client(OPERATOR), "the API of this process".to_owned())
+    }
+
+    /// Everything asked for at the start is there.
+    pub(crate) fn set_ready(&self) {
+        self.health.set("start", Readiness::Ready);
+    }
+}
+
+/// The URL at which this machine reaches a listener.
+fn url_of(listener: &TcpListener) -> Outcome<Url> {
+    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+    let address = listener.local_addr()?;
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    Ok(format!("http://{}", SocketAddr::new(ip, address.port())).parse()?)
+}
