@@ -14,60 +14,60 @@ use weir_api::eventing::{Broker, Trigger};
 use weir_standalone::api::{Api, Settings};
 
 /// How long anything that should happen may take.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A running endpoint.
-pub struct Server {
-    pub api: Api,
-    pub pool: sqlx::AnyPool,
-    pub directory: TempDir,
+pub(crate) struct Server {
+    pub(crate) api: Api,
+    pub(crate) pool: sqlx::AnyPool,
+    pub(crate) directory: TempDir,
 }
 
 /// An answer, read whole.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: StatusCode,
-    pub warnings: Vec<String>,
-    pub body: Value,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) warnings: Vec<String>,
+    pub(crate) body: Value,
 }
 
 impl Server {
-    pub async fn start() -> anyhow::Result<Self> {
+    pub(crate) async fn start() -> anyhow::Result<Self> {
         Self::start_in(tempfile::tempdir()?).await
     }
 
     /// On the database an earlier server left in `directory`.
-    pub async fn start_in(directory: TempDir) -> anyhow::Result<Self> {
+    pub(crate) async fn start_in(directory: TempDir) -> anyhow::Result<Self> {
         let pool = weir_migrations::open(&url(directory.path())).await?;
         let api = Api::open(pool.clone(), Settings::default()).await?;
         Ok(Self { api, pool, directory })
     }
 
     /// Stops, keeping the database.
-    pub async fn stop(self) -> TempDir {
+    pub(crate) async fn stop(self) -> TempDir {
         self.api.shutdown().await;
         self.pool.close().await;
         self.directory
     }
 
-    pub fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         self.api.client("tester")
     }
 
-    pub fn brokers(&self) -> kube::Api<Broker> {
+    pub(crate) fn brokers(&self) -> kube::Api<Broker> {
         kube::Api::default_namespaced(self.client())
     }
 
-    pub fn triggers(&self) -> kube::Api<Trigger> {
+    pub(crate) fn triggers(&self) -> kube::Api<Trigger> {
         kube::Api::default_namespaced(self.client())
     }
 
-    pub async fn send(&self, request: Request<Body>) -> anyhow::Result<http::Response<Body>> {
+    pub(crate) async fn send(&self, request: Request<Body>) -> anyhow::Result<http::Response<Body>> {
         Ok(self.api.router().oneshot(request).await?)
     }
 
     /// One request with a JSON body, or none for null.
-    pub async fn call(&self, method: &str, path: &str, media_type: &str, body: &Value) -> anyhow::Result<Answer> {
+    pub(crate) async fn call(&self, method: &str, path: &str, media_type: &str, body: &Value) -> anyhow::Result<Answer> {
         let bytes = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
         let request = Request::builder().method(method).uri(path).header("content-type", media_type).body(bytes)?;
         let response = self.send(request).await?;
@@ -78,16 +78,16 @@ impl Server {
         Ok(Answer { status, warnings, body: serde_json::from_slice(&bytes)? })
     }
 
-    pub async fn get(&self, path: &str) -> anyhow::Result<Answer> {
+    pub(crate) async fn get(&self, path: &str) -> anyhow::Result<Answer> {
         self.call("GET", path, "", &Value::Null).await
     }
 
-    pub async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Answer> {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Answer> {
         self.call("POST", path, "application/json", body).await
     }
 
     /// Creates a ConfigMap in `default`.
-    pub async fn config_map(&self, name: &str, metadata: Value) -> anyhow::Result<Value> {
+    pub(crate) async fn config_map(&self, name: &str, metadata: Value) -> anyhow::Result<Value> {
         let mut object = json!({"metadata": metadata, "data": {"k": "v"}});
         object["metadata"]["name"] = json!(name);
         let answer = self.post(CONFIG_MAPS, &object).await?;
@@ -96,16 +96,16 @@ impl Server {
     }
 }
 
-pub const CONFIG_MAPS: &str = "/api/v1/namespaces/default/configmaps";
-pub const BROKERS: &str = "/apis/eventing.knative.dev/v1/namespaces/default/brokers";
-pub const TRIGGERS: &str = "/apis/eventing.knative.dev/v1/namespaces/default/triggers";
+pub(crate) const CONFIG_MAPS: &str = "/api/v1/namespaces/default/configmaps";
+pub(crate) const BROKERS: &str = "/apis/eventing.knative.dev/v1/namespaces/default/brokers";
+pub(crate) const TRIGGERS: &str = "/apis/eventing.knative.dev/v1/namespaces/default/triggers";
 
 fn url(directory: &Path) -> String {
     weir_migrations::sqlite_url(&directory.join("weir.db"))
 }
 
 /// A Trigger as a manifest has it.
-pub fn trigger(name: &str) -> Value {
+pub(crate) fn trigger(name: &str) -> Value {
     json!({
         "apiVersion": "eventing.knative.dev/v1",
         "kind": "Trigger",
@@ -115,7 +115,7 @@ pub fn trigger(name: &str) -> Value {
 }
 
 /// Waits until `holds`, failing after [`PATIENCE`].
-pub async fn eventually<F>(what: &str, mut holds: F) -> anyhow::Result<()>
+pub(crate) async fn eventually<F>(what: &str, mut holds: F) -> anyhow::Result<()>
 where
     F: AsyncFnMut() -> anyhow::Result<bool>,
 {
@@ -128,13 +128,13 @@ where
 }
 
 /// The lines of a watch, one at a time.
-pub struct Lines {
+pub(crate) struct Lines {
     body: Body,
     buffer: Vec<u8>,
 }
 
 impl Server {
-    pub async fn watch(&self, path: &str) -> anyhow::Result<Lines> {
+    pub(crate) async fn watch(&self, path: &str) -> anyhow::Result<Lines> {
         let response = self.send(Request::get(path).body(Body::empty())?).await?;
         anyhow::ensure!(response.status() == StatusCode::OK, "{}", response.status());
         Ok(Lines { body: response.into_body(), buffer: Vec::new() })
@@ -143,7 +143,7 @@ impl Server {
 
 impl Lines {
     /// The next event; `None` at the end of the stream.
-    pub async fn next(&mut self) -> anyhow::Result<Option<Value>> {
+    pub(crate) async fn next(&mut self) -> anyhow::Result<Option<Value>> {
         loop {
             if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
                 let line: Vec<u8> = self.buffer.drain(..=end).collect();
@@ -157,7 +157,7 @@ impl Lines {
     }
 
     /// Type and name of the next event.
-    pub async fn summary(&mut self) -> anyhow::Result<(String, String)> {
+    pub(crate) async fn summary(&mut self) -> anyhow::Result<(String, String)> {
         let event = self.next().await?.ok_or_else(|| anyhow::anyhow!("the watch ended"))?;
         let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
         Ok((text("/type"), text("/object/metadata/name")))
