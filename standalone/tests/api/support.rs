@@ -67,7 +67,13 @@ impl Server {
     }
 
     /// One request with a JSON body, or none for null.
-    pub(crate) async fn call(&self, method: &str, path: &str, media_type: &str, body: &Value) -> anyhow::Result<Answer> {
+    pub(crate) async fn call(
+        &self,
+        method: &str,
+        path: &str,
+        media_type: &str,
+        body: &Value,
+    ) -> anyhow::Result<Answer> {
         let bytes = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
         let request = Request::builder().method(method).uri(path).header("content-type", media_type).body(bytes)?;
         let response = self.send(request).await?;
