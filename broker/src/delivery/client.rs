@@ -41,7 +41,9 @@ const MAX_CLIENTS: usize = 64;
 /// Where host names that exist only inside Weir are served, such as
 /// `broker-ingress.knative-eventing.svc.cluster.local`. The URL's `Host` and, for TLS, its name stay as they are.
 #[derive(Clone)]
-pub struct HostMap(Arc<dyn Fn(&str) -> Option<SocketAddr> + Send + Sync>);
+pub struct HostMap(Arc<Lookup>);
+
+type Lookup = dyn Fn(&str) -> Option<SocketAddr> + Send + Sync;
 
 impl HostMap {
     /// `lookup` gets the URL's host, without port, and says where it is served; `None` leaves it to DNS.
