@@ -70,20 +70,27 @@ impl Sink for Replies {
     }
 }
 
-/// Notes every attempt: whether it was for the dead letter sink, the status or kind of failure, the wait.
+/// Notes every attempt.
 #[derive(Default)]
-struct Attempts(Mutex<Vec<(bool, Result<u16, FailureKind>, Option<Duration>)>>);
+struct Attempts(Mutex<Vec<Noted>>);
+
+struct Noted {
+    dead_letter: bool,
+    result: Result<u16, FailureKind>,
+    retry_in: Option<Duration>,
+}
 
 impl Observer for Attempts {
     fn attempt(&self, _: &Stored, _: &Route, attempt: &Attempt<'_>) {
-        let result = attempt.result.map(|status| status.as_u16()).map_err(|failure| failure.kind);
-        self.0.lock().push((attempt.dead_letter, result, attempt.retry_in));
+        let Attempt { dead_letter, result, retry_in, .. } = *attempt;
+        let result = result.map(|status| status.as_u16()).map_err(|failure| failure.kind);
+        self.0.lock().push(Noted { dead_letter, result, retry_in });
     }
 }
 
 impl Attempts {
     fn results(&self) -> Vec<Result<u16, FailureKind>> {
-        self.0.lock().iter().map(|(_, result, _)| *result).collect()
+        self.0.lock().iter().map(|noted| noted.result).collect()
     }
 }
 

@@ -21,7 +21,7 @@ async fn dead_letter_sink_gets_the_event_with_the_error_attributes() {
     let (home, failure, attempts) = dead(&outcome);
     assert_eq!((home, failure.code, attempts), (Home::Sink, 503, 2));
     assert!(bench.letters.letters.lock().is_empty());
-    let attempts: Vec<_> = bench.attempts.0.lock().iter().map(|(dead, result, _)| (*dead, *result)).collect();
+    let attempts: Vec<_> = bench.attempts.0.lock().iter().map(|noted| (noted.dead_letter, noted.result)).collect();
     let failed = Err(FailureKind::Status);
     assert_eq!(attempts, [(false, failed), (false, failed), (true, failed), (true, Ok(202))]);
 

@@ -60,7 +60,7 @@ async fn retriable_answers_are_retried_with_growing_waits_until_one_is_good() {
     let bench = Bench::new(&subscriber.url());
     assert_eq!(delivered(&bench.deliver(event()).await), (204, false, 4));
     let attempts = bench.attempts.0.lock();
-    let waits: Vec<_> = attempts.iter().map(|(_, _, wait)| *wait).collect();
+    let waits: Vec<_> = attempts.iter().map(|noted| noted.retry_in).collect();
     for (at, wait) in (0..).zip(&waits[..3]) {
         let expected = MILLISECOND * 2_u32.pow(at);
         let wait = wait.expect("a wait");
@@ -94,7 +94,7 @@ async fn retry_after_is_honoured_on_429_and_503_up_to_its_limit() {
         });
         delivered(&bench.deliver(event()).await);
         let attempts = bench.attempts.0.lock();
-        attempts[0].2.expect("a wait")
+        attempts[0].retry_in.expect("a wait")
     };
     for (code, value) in [(429, "1"), (503, "1"), (503, "99999999999999999999"), (429, "Fri, 01 Jan 2100 00:00:00 GMT")]
     {
