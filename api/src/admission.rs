@@ -47,12 +47,13 @@ fn admit_as<K: Admit>(mut object: Value, old: Option<&Value>, context: Context<'
     if let Value::Object(fields) = &mut object {
         fields.entry("spec").or_insert_with(|| Value::Object(Map::new()));
     }
+    let spec_changed = old.is_none_or(|old| old.get("spec") != object.get("spec"));
     let mut new: K = decode(&object)?;
     // A stored object that no longer decodes has no say in what may change.
     let old: Option<K> = old.and_then(|old| decode(old).ok());
     let before = encode(&new);
     new.default(old.as_ref());
-    if let Some(user) = context.user {
+    if let Some(user) = context.user.filter(|_| spec_changed) {
         stamp_user(&mut new, old.is_some(), user);
     }
     FieldErrors::check(new.validate(old.as_ref()))?;
@@ -78,7 +79,7 @@ fn changed(new: &Value, old: &Value) -> bool {
         || ["labels", "annotations"].iter().any(|field| metadata(new, field) != metadata(old, field))
 }
 
-/// `<group>/creator` and `<group>/lastModifier`, as Knative's webhook writes them.
+/// `<group>/creator` and `<group>/lastModifier`, as Knative's webhook writes them: when the spec is new or changed.
 fn stamp_user<K: Admit>(object: &mut K, exists: bool, user: &str) {
     let group = K::group(&());
     let annotations = object.annotations_mut();

@@ -15,17 +15,32 @@ use weir_channels::{Channel, ChannelName, ConnectError, Registry};
 use super::*;
 
 pub(crate) mod fake;
+mod standalone;
 
 use fake::Fake;
 
-/// A running controller with everything around it.
+/// A running controller between a scripted API and a scripted data plane.
 struct World {
     api: Arc<Fake>,
+    running: Running,
+}
+
+/// A running controller and its data plane.
+struct Running {
     plane: Arc<Plane>,
     resources: watch::Receiver<Arc<Resources>>,
     removed: Arc<Mutex<Vec<ChannelName>>>,
     controller: JoinHandle<()>,
-    _shutdown: DropGuard,
+    shutdown: CancellationToken,
+    _guard: DropGuard,
+}
+
+impl std::ops::Deref for World {
+    type Target = Running;
+
+    fn deref(&self) -> &Running {
+        &self.running
+    }
 }
 
 /// The scripted data plane: acts on whatever it is given, but for what it is told to fail or to ignore.
@@ -63,8 +78,8 @@ impl Plane {
     }
 }
 
-impl World {
-    fn start(api: Arc<Fake>) -> Self {
+impl Running {
+    fn start(client: Client) -> Self {
         let (resources_sender, resources) = watch::channel(Arc::new(Resources::default()));
         let (observed_sender, observed) = watch::channel(Arc::new(Observed::new()));
         let removed = Arc::new(Mutex::new(Vec::new()));
@@ -79,7 +94,7 @@ impl World {
         };
         let open = |_: ChannelName, _: Value| async { Err::<Arc<dyn Channel>, _>(unused()) };
         let collaborators = Collaborators {
-            client: api.client(),
+            client,
             resources: resources_sender,
             observed,
             channels: Arc::new(Registry::default().with("embedded", open, remove)),
@@ -95,7 +110,14 @@ impl World {
                 observed_sender.send_replace(Arc::new(answer));
             }
         });
-        Self { api, plane, resources, removed, controller, _shutdown: shutdown.drop_guard() }
+        Self { plane, resources, removed, controller, shutdown: shutdown.clone(), _guard: shutdown.drop_guard() }
+    }
+}
+
+impl World {
+    fn start(api: Arc<Fake>) -> Self {
+        let running = Running::start(api.client());
+        Self { api, running }
     }
 
     async fn until_ready(&self, plural: &str, name: &str) {
@@ -427,7 +449,8 @@ async fn foreign_brokers_and_their_triggers_are_left_alone() {
 
 #[tokio::test]
 async fn controller_ends_on_shutdown() {
-    let World { api: _api, controller, _shutdown, .. } = World::start(Fake::new());
-    drop(_shutdown);
+    let world = World::start(Fake::new());
+    world.shutdown.cancel();
+    let controller = world.running.controller;
     tokio::time::timeout(Duration::from_secs(5), controller).await.expect("ends").expect("without a panic");
 }

@@ -10,11 +10,12 @@ fn broker(delivery: Value) -> Broker {
     let class = json!({"eventing.knative.dev/broker.class": "Weir", "weir.dev/durability": "os"});
     let metadata = json!({"name": "b", "namespace": "team", "uid": "ub", "generation": 1, "annotations": class});
     let status = json!({"annotations": {"weir.dev/channel-backend": "embedded"}});
-    let broker = json!({"metadata": metadata, "spec": {"delivery": delivery}, "status": status});
+    let mut broker = json!({"metadata": metadata, "spec": {}, "status": status});
+    broker["spec"]["delivery"] = delivery;
     serde_json::from_value(broker).expect("Broker")
 }
 
-fn trigger(observed_generation: Value, subscriber: &str) -> Trigger {
+fn trigger(observed_generation: i64, subscriber: &str) -> Trigger {
     let annotations = json!({"weir.dev/paused": "true", "weir.dev/start": "earliest"});
     let metadata = json!({"name": "t", "namespace": "team", "uid": "ut", "generation": 2, "annotations": annotations});
     let status = json!({
@@ -46,7 +47,7 @@ fn broker_is_given_once_its_backend_is_decided() {
 
 #[test]
 fn resolved_trigger_is_given_with_everything_it_says() {
-    let given = given(&trigger(json!(2), "True"), None).expect("given");
+    let given = given(&trigger(2, "True"), None).expect("given");
     assert_eq!(given.subscriber.map(|subscriber| subscriber.url.to_string()).as_deref(), Some("http://example.com/"));
     assert_eq!((given.generation, given.paused, given.start), (2, true, resources::Start::Earliest));
     assert_eq!(given.delivery.retry, 4);
@@ -55,13 +56,13 @@ fn resolved_trigger_is_given_with_everything_it_says() {
 
 #[test]
 fn trigger_that_cannot_be_resolved_is_held_not_forgotten() {
-    assert_eq!(given(&trigger(json!(2), "False"), None).expect("given").subscriber, None);
+    assert_eq!(given(&trigger(2, "False"), None).expect("given").subscriber, None);
 }
 
 #[test]
 fn new_version_waits_until_it_is_resolved() {
-    let current = given(&trigger(json!(2), "True"), None).expect("given");
-    let mut changed = trigger(json!(1), "True");
+    let current = given(&trigger(2, "True"), None).expect("given");
+    let mut changed = trigger(1, "True");
     assert_eq!(given(&changed, Some(&current)), None, "the data plane keeps what it has");
     let held = given(&changed, None).expect("after a restart the data plane has nothing, but has to know of it");
     assert_eq!((held.subscriber, held.generation), (None, 1));
@@ -71,7 +72,7 @@ fn new_version_waits_until_it_is_resolved() {
 
 #[test]
 fn trigger_stored_before_a_rule_existed_is_held() {
-    let mut broken = trigger(json!(2), "True");
+    let mut broken = trigger(2, "True");
     broken.spec.delivery = serde_json::from_value(json!({"retry": -1})).expect("delivery");
     assert_eq!(given(&broken, None).expect("given").subscriber, None);
 }
@@ -97,7 +98,7 @@ async fn feed_alone_gives_what_is_stored() {
     let mut stored = serde_json::to_value(broker(json!({"retry": 4}))).expect("JSON");
     stored["metadata"]["uid"] = Value::Null;
     api.apply(stored);
-    api.apply(serde_json::to_value(trigger(json!(1), "True")).expect("JSON"));
+    api.apply(serde_json::to_value(trigger(1, "True")).expect("JSON"));
     let (sender, mut resources) = channel::channel(Arc::new(Resources::default()));
     let shutdown = CancellationToken::new();
     let feeding = tokio::spawn(run(api.client(), sender, shutdown.clone()));

@@ -12,8 +12,9 @@ fn resolved(destination: Value, lookup: Lookup) -> Result<String, String> {
 }
 
 fn object(status: Value) -> Lookup {
-    let object: Referent = serde_json::from_value(json!({ "status": status })).expect("object");
-    Lookup::Found(Arc::new(object))
+    let mut object = json!({});
+    object["status"] = status;
+    Lookup::Found(Arc::new(serde_json::from_value::<Referent>(object).expect("object")))
 }
 
 fn reference(kind: &str, api_version: &str) -> Value {
