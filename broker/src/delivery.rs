@@ -11,6 +11,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use http::StatusCode;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -128,13 +129,26 @@ pub struct Attempt<'a> {
     pub retry_in: Option<Duration>,
 }
 
-/// Is told of every attempt, on the task that makes it: must be quick.
+/// Follows a delivery: is told of every attempt, and decides when the next one may be made.
+#[async_trait]
 pub trait Observer: Send + Sync {
-    /// An attempt to deliver `stored` ended.
+    /// An attempt to deliver `stored` ended. On the task that makes it: must be quick.
     fn attempt(&self, stored: &Stored, route: &Route, attempt: &Attempt<'_>);
+
+    /// Returns when the next attempt may be made, after `wait` at the earliest; [`Interrupted`] if none is to be made,
+    /// and the delivery is to end without being settled.
+    async fn wait(&self, wait: Duration) -> Result<(), Interrupted> {
+        tokio::time::sleep(wait).await;
+        Ok(())
+    }
 }
 
+/// See [`Observer::wait`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interrupted;
+
 /// Nobody watches.
+#[async_trait]
 impl Observer for () {
     fn attempt(&self, _: &Stored, _: &Route, _: &Attempt<'_>) {}
 }
@@ -165,7 +179,8 @@ impl Deliverer {
         Ok(HttpSink { target: Target::new(&self.0.clients, destination)?, delivery })
     }
 
-    /// Delivers `stored` until it is settled or `cancel` fires.
+    /// Delivers `stored` until it is settled, `observer` interrupts it between two attempts, or `cancel` fires, which
+    /// also breaks off an attempt.
     ///
     /// A reply goes to `replies` before the outcome is known; it carries the TTL of `stored` unchanged, which the sink
     /// takes one from. A reply that the sink refuses dead-letters the event at once; one that it cannot take now fails
@@ -209,22 +224,25 @@ impl Deliverer {
             expect: Expect::Reply { limit_bytes: self.0.max_reply_bytes },
             replies,
         };
-        let sent = post(&request, &route.delivery, |number, duration, result, retry_in| {
+        let sent = post(&request, &route.delivery, observer, |number, duration, result, retry_in| {
             observer.attempt(stored, route, &Attempt { number, dead_letter: false, duration, result, retry_in });
         });
         match sent.await {
             Ok((Accepted { status, replied }, attempts)) => {
                 Outcome::Delivered { status, replied, attempts, duration: started.elapsed() }
             }
-            Err((failure, attempts)) => {
+            Err(Unsent::Failed(failure, attempts)) => {
                 // Rare, and its future is large: it must not make every delivery as large.
-                let home = Box::pin(self.bury(stored, route, &failure, attempts, observer)).await;
-                Outcome::DeadLettered { home, failure, attempts, duration: started.elapsed() }
+                match Box::pin(self.bury(stored, route, &failure, attempts, observer)).await {
+                    Ok(home) => Outcome::DeadLettered { home, failure, attempts, duration: started.elapsed() },
+                    Err(Interrupted) => Outcome::Interrupted,
+                }
             }
+            Err(Unsent::Interrupted) => Outcome::Interrupted,
         }
     }
 
-    /// Finds the event a home. Ends only once it has one.
+    /// Finds the event a home. Ends without one only if it is interrupted.
     async fn bury(
         &self,
         stored: &Stored,
@@ -232,26 +250,27 @@ impl Deliverer {
         failure: &Failure,
         attempts: u32,
         observer: &dyn Observer,
-    ) -> Home {
+    ) -> Result<Home, Interrupted> {
         let mut letter = DeadLetter::failed(route.recipient.clone(), stored, failure, attempts);
         if let Some(sink) = &route.dead_letter_sink {
             let event = dead_letter::letter(&stored.event, failure);
             let request = Post { target: sink, event: &event, expect: Expect::Anything, replies: None };
-            let sent = post(&request, &route.delivery, |number, duration, result, retry_in| {
+            let sent = post(&request, &route.delivery, observer, |number, duration, result, retry_in| {
                 observer.attempt(stored, route, &Attempt { number, dead_letter: true, duration, result, retry_in });
             });
             match sent.await {
-                Ok(_) => return Home::Sink,
-                Err((failed, _)) => {
+                Ok(_) => return Ok(Home::Sink),
+                Err(Unsent::Interrupted) => return Err(Interrupted),
+                Err(Unsent::Failed(failed, _)) => {
                     letter.detail = format!("{}; dead letter sink: {}", letter.detail, failed.detail);
                 }
             }
         }
-        self.store(&letter).await;
-        Home::Store
+        self.store(&letter, observer).await?;
+        Ok(Home::Store)
     }
 
-    async fn store(&self, letter: &DeadLetter) {
+    async fn store(&self, letter: &DeadLetter, observer: &dyn Observer) -> Result<(), Interrupted> {
         let (mut wait, longest) = STORE_WAITS;
         while let Err(error) = self.0.store.put(letter).await {
             tracing::warn!(
@@ -259,9 +278,10 @@ impl Deliverer {
                 retry_in = ?wait,
                 "the dead-letter store takes nothing, the event stays where it is"
             );
-            tokio::time::sleep(wait).await;
+            observer.wait(wait).await?;
             wait = (wait * 2).min(longest);
         }
+        Ok(())
     }
 }
 
@@ -279,13 +299,21 @@ struct Accepted {
     replied: bool,
 }
 
+/// The bad end of a [`post`].
+enum Unsent {
+    /// Why the last attempt failed, and how many were made.
+    Failed(Failure, u32),
+    Interrupted,
+}
+
 /// Attempts `request` until it succeeds, is refused, or no retry is left; tells `observe` of each attempt by number,
 /// duration, result and wait before the next one. Returns the number of attempts with the last one's result.
 async fn post(
     request: &Post<'_>,
     delivery: &Delivery,
+    observer: &dyn Observer,
     mut observe: impl FnMut(u32, Duration, Result<StatusCode, &Failure>, Option<Duration>),
-) -> Result<(Accepted, u32), (Failure, u32)> {
+) -> Result<(Accepted, u32), Unsent> {
     let mut waits = Waits::new(delivery);
     let mut number = 0;
     loop {
@@ -302,8 +330,8 @@ async fn post(
         observe(number, started.elapsed(), Err(&failure), wait);
         tracing::debug!(attempt = number, error = failure.detail, retry_in = ?wait, "an attempt failed");
         match wait {
-            Some(wait) => tokio::time::sleep(wait).await,
-            None => return Err((failure, number)),
+            Some(wait) => observer.wait(wait).await.map_err(|Interrupted| Unsent::Interrupted)?,
+            None => return Err(Unsent::Failed(failure, number)),
         }
     }
 }

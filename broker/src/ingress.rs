@@ -209,3 +209,6 @@ pub(crate) fn panicked() -> Answer {
 fn whole_seconds(wait: Duration) -> u64 {
     wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
+
+#[cfg(test)]
+mod tests;

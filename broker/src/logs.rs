@@ -16,11 +16,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use weir_api::observed::Observed;
 use weir_api::resources::{Broker, ChannelSpec, ObjectName, Resources};
+use weir_api::sink::Sink;
 use weir_channels::{Channel, ChannelName, Registry};
 
 use crate::backoff::Backoff;
 use crate::metrics::{DispatchLabels, Metrics};
 use crate::observer::Observer;
+use crate::sink::NamedBrokerSink;
 
 /// `namespace/name`, as it stands in a request's path.
 type Address = Box<str>;
@@ -128,6 +130,12 @@ impl Logs {
         self.0.closing.cancel();
         self.0.keepers.close();
         self.0.keepers.wait().await;
+    }
+
+    /// The Broker `name` as a sink, for whoever is in this process; it need not be open yet. Events enter as through the
+    /// ingress, one without a TTL with `max_ttl`.
+    pub fn sink(&self, name: ObjectName, max_ttl: i32) -> Arc<dyn Sink> {
+        Arc::new(NamedBrokerSink::new(self.clone(), name, max_ttl))
     }
 
     /// What stands at `namespace/name`.

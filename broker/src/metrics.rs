@@ -73,6 +73,7 @@ pub struct Metrics {
     pub(crate) pending_bytes: Gauge,
     pub(crate) accept_errors: Counter,
     pub(crate) panics: Counter,
+    pub(crate) retries: Counter,
     pub(crate) events_read: Counter,
     pub(crate) catch_up_reads: Counter,
     pub(crate) undecodable: Counter,
@@ -97,6 +98,7 @@ impl Metrics {
             pending_bytes: add(registry, "weir_ingress_pending_bytes", "Bytes received of the requests being answered"),
             accept_errors: add(registry, "weir_ingress_accept_errors", "Connections that could not be accepted"),
             panics: add(registry, "weir_panics", "Panics caught in a request or delivery; each is a bug"),
+            retries: add(registry, "weir_dispatcher_retries", "Attempts that failed and are made again"),
             events_read: add(registry, "weir_dispatcher_events_read", "Events read from logs by shared readers"),
             catch_up_reads: add(
                 registry,
@@ -132,9 +134,13 @@ impl Metrics {
         self.dispatch_seconds.get_or_create(labels).observe(took.as_secs_f64());
     }
 
-    /// Forgets a series whose Trigger is gone.
-    pub(crate) fn forget(&self, labels: &DispatchLabels) {
-        self.dispatch_seconds.remove(labels);
+    /// Forgets the series of a Trigger that is gone.
+    pub(crate) fn forget_trigger(&self, broker: &ObjectName, trigger: &ObjectName) {
+        let mut labels = DispatchLabels::trigger(broker, trigger, 0);
+        for status in 100..600 {
+            labels.http_response_status_code = status;
+            self.dispatch_seconds.remove(&labels);
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use weir_api::sink::{Sink, SinkError};
 
 use super::exchange::Expect;
 use super::route::Target;
-use super::{Post, post};
+use super::{Post, Unsent, post};
 
 /// Posts events to one URL, in binary mode, with the retries it was made with. What the answer carries is ignored.
 #[derive(Debug)]
@@ -20,10 +20,12 @@ pub struct HttpSink {
 impl Sink for HttpSink {
     async fn send(&self, event: Event) -> Result<(), SinkError> {
         let request = Post { target: &self.target, event: &event, expect: Expect::Anything, replies: None };
-        match post(&request, &self.delivery, |_, _, _, _| {}).await {
+        match post(&request, &self.delivery, &(), |_, _, _, _| {}).await {
             Ok(_) => Ok(()),
-            Err((failure, _)) if !failure.retriable => Err(SinkError::Refused { status: failure.code }),
-            Err((failure, _)) => Err(SinkError::Unavailable { reason: failure.detail }),
+            Err(Unsent::Failed(failure, _)) if !failure.retriable => Err(SinkError::Refused { status: failure.code }),
+            Err(Unsent::Failed(failure, _)) => Err(SinkError::Unavailable { reason: failure.detail }),
+            // Nobody does here.
+            Err(Unsent::Interrupted) => Err(SinkError::Unavailable { reason: "interrupted".to_owned() }),
         }
     }
 }

@@ -30,6 +30,8 @@ pub(super) struct Cursor {
     settled_before: SettledSet,
     /// What was last saved.
     saved_next: u64,
+    /// Settlements since then.
+    pub(super) unsaved: u64,
 }
 
 impl Cursor {
@@ -41,6 +43,7 @@ impl Cursor {
             read: progress.next,
             pending: VecDeque::new(),
             saved_next: progress.next,
+            unsaved: 0,
             settled_before: progress.settled,
         }
     }
