@@ -84,7 +84,6 @@ pub(crate) trait Patience: Send + Sync {
     async fn wait(&self, wait: Duration) -> Result<(), Interrupted>;
 }
 
-
 /// How a delivery ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
@@ -128,8 +127,7 @@ pub(crate) struct Dispatcher<D: Downstream> {
 
 impl<D: Downstream> Dispatcher<D> {
     pub(crate) fn new(settings: DispatcherSettings, logs: Logs, downstream: D, metrics: Arc<Metrics>) -> Arc<Self> {
-        let shared =
-            Shared { settings, downstream, metrics, bytes: AtomicUsize::new(0), workers: TaskTracker::new() };
+        let shared = Shared { settings, downstream, metrics, bytes: AtomicUsize::new(0), workers: TaskTracker::new() };
         Arc::new(Self { logs, shared: Arc::new(shared), fanouts: RwLock::default() })
     }
 

@@ -179,9 +179,8 @@ impl Channel for MemoryChannel {
             Entry::Event(stored) => Some(stored.clone()),
             Entry::Undecodable { .. } | Entry::Gap { .. } => None,
         });
-        let wanted = |stored: &Stored| {
-            stored.event.id() == id && source.is_none_or(|source| stored.event.source() == source)
-        };
+        let wanted =
+            |stored: &Stored| stored.event.id() == id && source.is_none_or(|source| stored.event.source() == source);
         Ok(found.filter(wanted).take(limit).collect())
     }
 

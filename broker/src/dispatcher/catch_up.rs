@@ -21,7 +21,8 @@ const TYPICAL_BYTES: usize = 1024;
 /// Reads for `lane` until it follows the shared reader, or is stopped.
 pub(super) async fn run<D: Downstream>(fanout: Arc<Fanout<D>>, lane: Arc<Lane<D>>, partition: usize) {
     let mut backoff = Backoff::new();
-    let mut catching_up = CatchUp { fanout: &fanout, lane: &lane, partition, reader: None, at_tail: false, event_bytes: TYPICAL_BYTES };
+    let mut catching_up =
+        CatchUp { fanout: &fanout, lane: &lane, partition, reader: None, at_tail: false, event_bytes: TYPICAL_BYTES };
     tokio::select! {
         () = fanout.stop.cancelled() => {}
         () = async {

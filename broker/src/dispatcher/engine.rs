@@ -1,8 +1,8 @@
 //! The delivery engine as the dispatcher uses it: what it reports goes to metrics and ledger.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -112,10 +112,7 @@ impl EngineRoute {
     fn is_sample(&self, now: Timestamp) -> bool {
         let last = self.last_sample.load(Ordering::Relaxed);
         now.as_second() - last >= SAMPLE_SECONDS
-            && self
-                .last_sample
-                .compare_exchange(last, now.as_second(), Ordering::Relaxed, Ordering::Relaxed)
-                .is_ok()
+            && self.last_sample.compare_exchange(last, now.as_second(), Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 }
 
@@ -139,8 +136,7 @@ impl Downstream for Engine {
             return self.give_up_on(stored, route, patience).await;
         }
         let watcher = Watcher { engine: self, route, patience };
-        let outcome =
-            self.deliverer.deliver(stored, &route.route, Some(&route.replies), &watcher, &self.give_up).await;
+        let outcome = self.deliverer.deliver(stored, &route.route, Some(&route.replies), &watcher, &self.give_up).await;
         match outcome {
             Outcome::Delivered { .. } => Ending::Delivered,
             Outcome::DeadLettered { home, failure, attempts, duration } => {
@@ -206,8 +202,11 @@ impl Observer for Watcher<'_> {
                 if attempt.retry_in.is_some() {
                     engine.metrics.retries.inc();
                 }
-                *ours.last_failure.lock() =
-                    Some(LastFailure { at: Timestamp::now(), reason: failure.reason(), detail: failure.detail.clone() });
+                *ours.last_failure.lock() = Some(LastFailure {
+                    at: Timestamp::now(),
+                    reason: failure.reason(),
+                    detail: failure.detail.clone(),
+                });
                 (ExceptionKind::FailedAttempt, failure.code)
             }
         };

@@ -67,7 +67,8 @@ struct Slot<D: Downstream> {
 
 impl<D: Downstream> Fanout<D> {
     pub(super) fn new(log: Arc<Log>, shared: Arc<Shared<D>>) -> Arc<Self> {
-        let feeds = (0..log.channel.partitions()).map(|_| Feed { place: Mutex::default(), wake: Notify::new() }).collect();
+        let feeds =
+            (0..log.channel.partitions()).map(|_| Feed { place: Mutex::default(), wake: Notify::new() }).collect();
         let saving = Arc::new(Saving::new(shared.settings.save_settlements));
         let roster = Roster { slots: Vec::new(), index: Index::default(), by_uid: HashMap::default() };
         Arc::new(Self {
@@ -99,11 +100,15 @@ impl<D: Downstream> Fanout<D> {
     }
 
     /// Takes on a Trigger that goes on from `progress`, one per partition.
-    pub(super) fn add(self: &Arc<Self>, trigger: &Arc<Trigger>, filter: Filter, progress: Vec<Progress>) -> Arc<Lane<D>> {
+    pub(super) fn add(
+        self: &Arc<Self>,
+        trigger: &Arc<Trigger>,
+        filter: Filter,
+        progress: Vec<Progress>,
+    ) -> Arc<Lane<D>> {
         let filter = Arc::new(filter);
         let (log, shared, saving) = (Arc::clone(&self.log), Arc::clone(&self.shared), Arc::clone(&self.saving));
-        let lane =
-            Arc::new(Lane::new(log, Arc::clone(trigger), Arc::clone(&filter), progress, shared, saving));
+        let lane = Arc::new(Lane::new(log, Arc::clone(trigger), Arc::clone(&filter), progress, shared, saving));
         {
             let mut roster = self.roster.write();
             let free = roster.slots.iter().position(Option::is_none);

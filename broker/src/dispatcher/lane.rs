@@ -151,11 +151,8 @@ impl<D: Downstream> Lane<D> {
         saving: Arc<Saving>,
     ) -> Self {
         let settings = &shared.settings;
-        let limits = Limits {
-            events: settings.lane_events.get(),
-            bytes: settings.lane_bytes,
-            parked: settings.lane_parked,
-        };
+        let limits =
+            Limits { events: settings.lane_events.get(), bytes: settings.lane_bytes, parked: settings.lane_parked };
         let orders = Orders::new(&shared, &log, Arc::clone(&trigger), filter);
         let state = State {
             held: orders.are_on_hold(),

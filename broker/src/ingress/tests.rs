@@ -148,7 +148,8 @@ async fn handshake_allows_everyone() {
 #[tokio::test]
 async fn stored_event_is_as_sent_plus_arrival_ttl_and_headers_that_travel() {
     let served = serve(IngressSettings::default()).await;
-    let headers = format!("{GOOD}ce-ext: x\r\nce-weirheaders: forged\r\nx-request-id: r1\r\nAuthorization: Bearer s\r\n");
+    let headers =
+        format!("{GOOD}ce-ext: x\r\nce-weirheaders: forged\r\nx-request-id: r1\r\nAuthorization: Bearer s\r\n");
     assert_eq!(served.post(&headers, "data").await.status, 202);
     let stored = served.world.log.events().pop().unwrap();
     assert_eq!((stored.id(), stored.source(), stored.ty()), ("1", "/s", "t"));
@@ -169,7 +170,8 @@ async fn batch_is_stored_in_order_or_not_at_all() {
     assert_eq!(ids, ["1", "2", "3"]);
     let used_up = r#"{"specversion":"1.0","id":"5","source":"/s","type":"t","knativebrokerttl":1}"#;
     assert_eq!(served.post(BATCH, format!("[{},{used_up}]", one("4"))).await.status, 400);
-    let large = format!(r#"{{"specversion":"1.0","id":"7","source":"/s","type":"t","data":"{}"}}"#, "x".repeat(950 << 10));
+    let large =
+        format!(r#"{{"specversion":"1.0","id":"7","source":"/s","type":"t","data":"{}"}}"#, "x".repeat(950 << 10));
     assert_eq!(served.post(BATCH, format!("[{},{large}]", one("6"))).await.status, 413);
     assert_eq!(served.world.log.events().len(), 3);
 }
@@ -199,9 +201,8 @@ async fn body_over_the_limit_is_413_as_soon_as_that_is_known() {
 #[tokio::test]
 async fn chunked_body_in_many_pieces_is_one_event() {
     let served = serve(IngressSettings::default()).await;
-    let mut request = format!(
-        "POST /ns/b HTTP/1.1\r\nHost: weir\r\nConnection: close\r\n{GOOD}Transfer-Encoding: chunked\r\n\r\n"
-    );
+    let mut request =
+        format!("POST /ns/b HTTP/1.1\r\nHost: weir\r\nConnection: close\r\n{GOOD}Transfer-Encoding: chunked\r\n\r\n");
     (0..10).for_each(|_| request.push_str("3\r\nabc\r\n"));
     request.push_str("0\r\n\r\n");
     assert_eq!(served.raw(request).await.status, 202);
@@ -306,7 +307,10 @@ async fn silent_connections_and_stalled_bodies_are_closed() {
         read_answer(&mut stream).await;
     }
     let mut stream = TcpStream::connect(served.address).await.unwrap();
-    stream.write_all(format!("POST /ns/b HTTP/1.1\r\nHost: weir\r\n{GOOD}Content-Length: 5\r\n\r\nhel").as_bytes()).await.unwrap();
+    stream
+        .write_all(format!("POST /ns/b HTTP/1.1\r\nHost: weir\r\n{GOOD}Content-Length: 5\r\n\r\nhel").as_bytes())
+        .await
+        .unwrap();
     assert_eq!(read_answer(&mut stream).await.status, 408);
     assert!(started.elapsed() >= Duration::from_secs(30));
 }

@@ -87,7 +87,7 @@ async fn store_that_is_down_is_tried_until_it_takes_the_event() {
     let failure = Failure::timed_out(&"http://unused/".into(), MILLISECOND);
     let letter = DeadLetter::failed(bench.route().recipient().clone(), &stored(event()), &failure, 1);
     let started = Instant::now();
-    bench.deliverer.store(&letter).await;
+    bench.deliverer.store(&letter, &()).await.unwrap();
     assert_eq!(bench.letter().kind, "timed-out");
     assert!(started.elapsed() > Duration::from_secs(30), "it backs off");
 }
