@@ -1,19 +1,24 @@
 use bytes::Bytes;
+use sqlx::Connection as _;
 use tempfile::TempDir;
 use weir_api::Event;
 use weir_channels::{Position, Stored};
 
 use super::*;
 
+/// A database of its own: a SQLite file or, if `WEIR_TEST_POSTGRES` names a server (`postgres://user@host:port`), there.
 struct Store {
     url: String,
     _dir: TempDir,
 }
 
 impl Store {
-    fn new() -> Self {
+    async fn new() -> Self {
         let dir = tempfile::tempdir().expect("directory");
-        let url = weir_migrations::sqlite_url(&dir.path().join("weir.db"));
+        let url = match std::env::var("WEIR_TEST_POSTGRES") {
+            Ok(server) => create_database(&server).await,
+            Err(_) => weir_migrations::sqlite_url(&dir.path().join("weir.db")),
+        };
         Self { url, _dir: dir }
     }
 
@@ -24,6 +29,15 @@ impl Store {
     async fn open_with(&self, settings: &LedgerSettings) -> Ledger {
         Ledger::start(weir_migrations::open(&self.url).await.expect("opens"), settings)
     }
+}
+
+async fn create_database(server: &str) -> String {
+    sqlx::any::install_default_drivers();
+    let mut connection = sqlx::AnyConnection::connect(&format!("{server}/postgres")).await.expect("a server");
+    let name = format!("weir_test_{}", uuid::Uuid::now_v7().simple());
+    let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
+    sqlx::raw_sql(create).execute(&mut connection).await.expect("a database");
+    format!("{server}/{name}")
 }
 
 fn recipient(trigger: &str) -> Recipient {
@@ -63,7 +77,7 @@ async fn reasons(ledger: &Ledger, query: &LetterQuery) -> Vec<String> {
 
 #[tokio::test]
 async fn letters_are_there_unchanged_after_reopening_without_a_clean_stop() {
-    let store = Store::new();
+    let store = Store::new().await;
     let event = letter("a", u64::MAX, "answered 503");
     let raw = DeadLetter::undecodable(
         recipient(""),
@@ -87,7 +101,7 @@ async fn letters_are_there_unchanged_after_reopening_without_a_clean_stop() {
 
 #[tokio::test]
 async fn putting_the_same_position_again_replaces_and_reopens_the_letter() {
-    let store = Store::new();
+    let store = Store::new().await;
     let ledger = store.open().await;
     ledger.put(&letter("a", 1, "timed out")).await.expect("put");
     let [before] = &ledger.letters(&LetterQuery::default()).await.expect("letters")[..] else { panic!("one letter") };
@@ -103,7 +117,7 @@ async fn putting_the_same_position_again_replaces_and_reopens_the_letter() {
 
 #[tokio::test]
 async fn letters_are_found_by_each_of_their_facts_page_by_page() {
-    let store = Store::new();
+    let store = Store::new().await;
     let ledger = store.open().await;
     for (trigger, offset, reason) in [("a", 1, "x"), ("a", 2, "y"), ("b", 3, "x"), ("a", 4, "x"), ("a", 5, "x")] {
         ledger.put(&letter(trigger, offset, reason)).await.expect("put");
@@ -141,7 +155,7 @@ async fn letters_are_found_by_each_of_their_facts_page_by_page() {
 
 #[tokio::test]
 async fn redriven_and_deleted_letters_leave_the_list() {
-    let store = Store::new();
+    let store = Store::new().await;
     let ledger = store.open().await;
     for offset in 1..=3 {
         ledger.put(&letter("a", offset, "x")).await.expect("put");
@@ -159,7 +173,7 @@ async fn redriven_and_deleted_letters_leave_the_list() {
 
 #[tokio::test]
 async fn letters_put_at_once_share_transactions_and_are_all_stored() {
-    let store = Store::new();
+    let store = Store::new().await;
     let ledger = store.open().await;
     let puts = (0..500).map(|offset| {
         let ledger = ledger.clone();
@@ -197,7 +211,7 @@ fn exception(id: &str, attempt: u32) -> Exception {
 
 #[tokio::test]
 async fn exceptions_are_written_in_time_and_found_by_event() {
-    let store = Store::new();
+    let store = Store::new().await;
     let ledger =
         store.open_with(&LedgerSettings { flush_interval: Duration::from_millis(1), ..Default::default() }).await;
     let noted: Vec<_> = (1..=3).map(|attempt| exception("e1", attempt)).collect();
@@ -223,7 +237,7 @@ async fn exceptions_are_written_in_time_and_found_by_event() {
 
 #[tokio::test]
 async fn exceptions_pending_at_the_end_are_written_by_close() {
-    let store = Store::new();
+    let store = Store::new().await;
     let ledger = store.open().await;
     (0..2_000).for_each(|attempt| ledger.record(exception("e", attempt)));
     ledger.close().await;
@@ -233,7 +247,7 @@ async fn exceptions_pending_at_the_end_are_written_by_close() {
 
 #[tokio::test]
 async fn exceptions_beyond_the_bound_are_dropped_and_counted() {
-    let store = Store::new();
+    let store = Store::new().await;
     let ledger = store.open_with(&LedgerSettings { max_pending: 10, ..Default::default() }).await;
     // One thread: the writer does not run in between.
     (0..25).for_each(|attempt| ledger.record(exception("e", attempt)));
@@ -242,7 +256,7 @@ async fn exceptions_beyond_the_bound_are_dropped_and_counted() {
 
 #[tokio::test]
 async fn old_and_surplus_exceptions_are_forgotten() {
-    let store = Store::new();
+    let store = Store::new().await;
     let ledger = store.open().await;
     let old = Exception { at: Timestamp::from_second(1_000).expect("time"), ..exception("old", 1) };
     ledger.record(old);
