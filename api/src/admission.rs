@@ -21,7 +21,7 @@ pub struct Context<'a> {
 /// Defaults and rules of a kind. Both are pure; both are run again on stored objects by the reconcilers.
 pub trait Admit: kube::Resource<DynamicType = ()> + Serialize + DeserializeOwned {
     /// Fills in what the manifest left out. `old` is the stored object on an update.
-    fn default(&mut self, old: Option<&Self>);
+    fn set_defaults(&mut self, old: Option<&Self>);
 
     /// Every rule the object breaks; with `old`, the rules about what may change too.
     fn validate(&self, old: Option<&Self>) -> Vec<FieldError>;
@@ -52,7 +52,7 @@ fn admit_as<K: Admit>(mut object: Value, old: Option<&Value>, context: Context<'
     // A stored object that no longer decodes has no say in what may change.
     let old: Option<K> = old.and_then(|old| decode(old).ok());
     let before = encode(&new);
-    new.default(old.as_ref());
+    new.set_defaults(old.as_ref());
     if let Some(user) = context.user.filter(|_| spec_changed) {
         stamp_user(&mut new, old.is_some(), user);
     }

@@ -338,6 +338,18 @@ async fn status_is_written_at_most_twice_per_change() {
 }
 
 #[tokio::test]
+async fn refused_write_is_tried_again_without_another_change() {
+    let world = World::start(Fake::new());
+    world.api.apply(broker("default"));
+    world.until_ready("brokers", "default").await;
+    world.until_idle().await;
+    world.api.refuse_status_writes(3);
+    world.api.apply(trigger("t", json!({})));
+    world.until_ready("triggers", "t").await;
+    assert!(world.api.status_writes("triggers", "t") <= 2);
+}
+
+#[tokio::test]
 async fn nothing_is_written_about_what_has_not_changed() {
     let api = Fake::new();
     let world = World::start(Arc::clone(&api));

@@ -86,7 +86,7 @@ impl Broker {
 }
 
 impl Admit for Broker {
-    fn default(&mut self, old: Option<&Self>) {
+    fn set_defaults(&mut self, old: Option<&Self>) {
         if self.class().is_none() {
             let class = old.and_then(Self::class).unwrap_or(DEFAULT_CLASS).to_owned();
             self.annotations_mut().insert(BROKER_CLASS_ANNOTATION.to_owned(), class);

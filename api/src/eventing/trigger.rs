@@ -198,7 +198,7 @@ impl Trigger {
 }
 
 impl Admit for Trigger {
-    fn default(&mut self, _old: Option<&Self>) {
+    fn set_defaults(&mut self, _old: Option<&Self>) {
         let namespace = self.namespace().unwrap_or_default();
         let broker = self.broker().to_owned();
         if !broker.is_empty() {

@@ -42,6 +42,8 @@ struct State {
     /// Versions up to this one are no longer in the log; watches from before get 410 and the open ones end.
     compacted: u64,
     status_writes: BTreeMap<Key, usize>,
+    /// Status writes still to be refused as conflicts.
+    conflicts: usize,
     requests: usize,
 }
 
@@ -112,6 +114,11 @@ impl Fake {
         self.state.lock().status_writes.get(&key).copied().unwrap_or_default()
     }
 
+    /// Refuses the next `times` status writes as if somebody else had been quicker.
+    pub(crate) fn refuse_status_writes(&self, times: usize) {
+        self.state.lock().conflicts = times;
+    }
+
     pub(crate) fn requests(&self) -> usize {
         self.state.lock().requests
     }
@@ -172,6 +179,7 @@ impl Fake {
         match (parts.method, path) {
             (Method::GET, [_]) if query.contains("watch=true") => self.watch(plural, namespace, query),
             (Method::GET, [_]) => answer(&self.list(&plural, namespace.as_deref(), kind)),
+            (Method::PUT, [_, _, "status"]) if self.conflicts() => failure(StatusCode::CONFLICT, "Conflict"),
             (Method::PUT, [_, name, "status"]) => self.change(key(name), &body, |object, wanted, state, key| {
                 object["status"] = wanted["status"].clone();
                 *state.status_writes.entry(key.clone()).or_default() += 1;
@@ -181,6 +189,13 @@ impl Fake {
             }),
             (method, path) => panic!("the controller has no business with {method} {path:?}"),
         }
+    }
+
+    fn conflicts(&self) -> bool {
+        let mut state = self.state.lock();
+        let refused = state.conflicts > 0;
+        state.conflicts = state.conflicts.saturating_sub(1);
+        refused
     }
 
     fn list(&self, plural: &str, namespace: Option<&str>, kind: &str) -> Value {
