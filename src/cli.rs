@@ -55,8 +55,8 @@ struct Global {
     /// What is logged: a level, or target=level,…
     #[arg(long, global = true, value_name = "FILTER")]
     log: Option<String>,
-    /// How a log line looks
-    #[arg(long, global = true, value_name = "FORMAT")]
+    /// How a log line looks: human or json
+    #[arg(long, global = true, value_name = "FORMAT", hide_possible_values = true)]
     log_format: Option<LogFormat>,
 }
 
@@ -74,12 +74,12 @@ enum Command {
     Delete(delete::Command),
     /// Wait until objects are ready, changed or gone
     Wait(wait::Command),
-    /// Measure a Broker: rates, latency, memory, start-up and recovery, beside the bare ceiling on the same cores
-    Bench(Box<bench::BenchArgs>),
     /// Make and post a CloudEvent
     Send(Box<send::Command>),
     /// Print the events that are posted here; can fail, be slow or reply
     EventDisplay(event_display::Command),
+    /// Measure a Broker beside the bare ceiling of this machine
+    Bench(Box<bench::BenchArgs>),
     /// Print the configuration in force and where each value comes from
     Config(config::Command),
     /// Print the CustomResourceDefinitions as YAML
@@ -145,6 +145,17 @@ impl Invocation {
             let ours = ["WEIR_CONFIG", "WEIR_SERVER"].contains(name) || known.iter().any(|known| known == name);
             name.starts_with("WEIR_") && !of_service && !ours
         })
+    }
+
+    /// How to call this program again on the same data.
+    pub(crate) fn program(&self) -> String {
+        let here = std::env::current_dir().unwrap_or_default();
+        let path = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("weir"));
+        let path = path.strip_prefix(&here).unwrap_or(&path).display().to_string();
+        match &self.global.data_dir {
+            Some(dir) => format!("{path} --data-dir {}", dir.display()),
+            None => path,
+        }
     }
 
     /// Whether messages may be coloured: a terminal, and nobody said no.
@@ -219,6 +230,8 @@ impl Command {
             }
             _ => Builder::new_current_thread(),
         };
+        // Blocking work is rare: its threads need not wait long for more.
+        builder.max_blocking_threads(64).thread_keep_alive(Duration::from_secs(2));
         builder.enable_all().build().or_fail(Exit::Failure, || "cannot start".to_owned())
     }
 }

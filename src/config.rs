@@ -33,9 +33,28 @@ pub(crate) struct Config {
     api_listen: Option<String>,
     database: Option<Secret>,
     worker_threads: Option<usize>,
+    ingress: IngressConfig,
+    dispatcher: DispatcherConfig,
     log: LogConfig,
     tracing: TracingConfig,
     shutdown: ShutdownConfig,
+}
+
+/// `ingress:` of the file.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct IngressConfig {
+    max_event_bytes: Option<usize>,
+    max_pending_bytes: Option<usize>,
+    max_connections: Option<usize>,
+}
+
+/// `dispatcher:` of the file.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct DispatcherConfig {
+    max_in_flight: Option<usize>,
+    total_bytes: Option<usize>,
 }
 
 /// `log:` of the file.
@@ -76,6 +95,8 @@ pub(crate) struct Settings {
     pub(crate) database: Option<Secret>,
     /// Threads that run tasks; `None` is one per core.
     pub(crate) worker_threads: Option<NonZeroUsize>,
+    /// Limits of ingress and dispatcher, and how long each may take to stop.
+    pub(crate) data_plane: weir_broker::Settings,
     /// What is logged, and how.
     pub(crate) log: LogSettings,
     /// Where spans go.
@@ -255,58 +276,90 @@ impl Layers {
     }
 
     fn ready(&self, config: Config) -> Outcome<Settings> {
-        let text = |path, value: Option<String>| value.ok_or_else(|| self.invalid(path, "is not set"));
-        let address = |path, value| {
-            let value = text(path, value)?;
-            value.parse::<SocketAddr>().map_err(|_| {
-                self.invalid(path, format!("{value:?} is not an address such as 127.0.0.1:8080 or [::1]:8080"))
-            })
+        let no_home = || self.invalid("dataDir", "no home directory to put it under").next("set --data-dir");
+        let shutdown = ShutdownSettings {
+            delay: self.duration("shutdown.delay", config.shutdown.delay)?,
+            grace: self.duration("shutdown.grace", config.shutdown.grace)?,
         };
-        let duration = |path, value| {
-            let value = text(path, value)?;
-            parse_duration(&value)
-                .ok_or_else(|| self.invalid(path, format!("{value:?} is not a duration such as 30s or 1m 30s")))
-        };
-        let endpoint = config.tracing.endpoint.filter(|endpoint| !endpoint.is_empty());
-        let endpoint = endpoint
-            .map(|endpoint| {
-                endpoint.parse::<Url>().map_err(|error| self.invalid("tracing.endpoint", error.to_string()))
-            })
-            .transpose()?;
-        let sample_ratio = config.tracing.sample_ratio.unwrap_or(1.0);
+        Ok(Settings {
+            data_dir: config.data_dir.ok_or_else(no_home)?,
+            listen: self.address("listen", config.listen)?,
+            api_listen: self.address("apiListen", config.api_listen)?,
+            database: config.database,
+            worker_threads: config
+                .worker_threads
+                .map(|count| self.at_least_one("workerThreads", Some(count)))
+                .transpose()?,
+            data_plane: self.data_plane(&config.ingress, &config.dispatcher, shutdown)?,
+            log: LogSettings {
+                filter: self.log_filter(config.log.filter)?,
+                format: config.log.format.unwrap_or_default(),
+            },
+            tracing: self.tracing(config.tracing)?,
+            shutdown,
+        })
+    }
+
+    fn data_plane(
+        &self,
+        ingress: &IngressConfig,
+        dispatcher: &DispatcherConfig,
+        shutdown: ShutdownSettings,
+    ) -> Outcome<weir_broker::Settings> {
+        let mut settings = weir_broker::Settings::default();
+        settings.ingress.max_event_bytes = self.at_least_one("ingress.maxEventBytes", ingress.max_event_bytes)?.get();
+        settings.ingress.max_pending_bytes =
+            self.at_least_one("ingress.maxPendingBytes", ingress.max_pending_bytes)?.get();
+        settings.ingress.max_connections = self.at_least_one("ingress.maxConnections", ingress.max_connections)?.get();
+        if settings.ingress.max_pending_bytes < settings.ingress.max_event_bytes {
+            let reason = "is less than ingress.maxEventBytes: the largest event could never be accepted";
+            return Err(self.invalid("ingress.maxPendingBytes", reason));
+        }
+        settings.dispatcher.max_in_flight = self.at_least_one("dispatcher.maxInFlight", dispatcher.max_in_flight)?;
+        settings.dispatcher.total_bytes = self.at_least_one("dispatcher.totalBytes", dispatcher.total_bytes)?.get();
+        settings.ingress.quiet_period = shutdown.delay;
+        settings.ingress.grace_period = shutdown.grace;
+        settings.dispatcher.grace_period = shutdown.grace;
+        Ok(settings)
+    }
+
+    fn tracing(&self, config: TracingConfig) -> Outcome<TracingSettings> {
+        let endpoint = config.endpoint.filter(|endpoint| !endpoint.is_empty());
+        let parse = |text: String| text.parse::<Url>().map_err(|error| self.invalid("tracing.endpoint", error));
+        let sample_ratio = config.sample_ratio.unwrap_or(1.0);
         if !(0.0..=1.0).contains(&sample_ratio) {
             return Err(self.invalid("tracing.sampleRatio", format!("{sample_ratio} is not between 0 and 1")));
         }
-        let filter = text("log.filter", config.log.filter)?;
-        if let Err(error) = filter.parse::<tracing_subscriber::filter::Targets>() {
-            // EnvFilter takes more than Targets; only what both refuse is wrong.
-            tracing_subscriber::EnvFilter::try_new(&filter)
-                .map_err(|_| self.invalid("log.filter", format!("{filter:?}: {error}")))?;
+        let service_name = self.text("tracing.serviceName", config.service_name)?;
+        Ok(TracingSettings { endpoint: endpoint.map(parse).transpose()?, sample_ratio, service_name })
+    }
+
+    fn log_filter(&self, value: Option<String>) -> Outcome<String> {
+        let filter = self.text("log.filter", value)?;
+        match tracing_subscriber::EnvFilter::try_new(&filter) {
+            Ok(_) => Ok(filter),
+            Err(error) => Err(self.invalid("log.filter", format!("{filter:?}: {error}"))),
         }
-        Ok(Settings {
-            data_dir: config
-                .data_dir
-                .ok_or_else(|| self.invalid("dataDir", "no home directory to put it under").next("set --data-dir"))?,
-            listen: address("listen", config.listen)?,
-            api_listen: address("apiListen", config.api_listen)?,
-            database: config.database,
-            worker_threads: match config.worker_threads {
-                Some(threads) => Some(
-                    NonZeroUsize::new(threads).ok_or_else(|| self.invalid("workerThreads", "must be at least 1"))?,
-                ),
-                None => None,
-            },
-            log: LogSettings { filter, format: config.log.format.unwrap_or_default() },
-            tracing: TracingSettings {
-                endpoint,
-                sample_ratio,
-                service_name: text("tracing.serviceName", config.tracing.service_name)?,
-            },
-            shutdown: ShutdownSettings {
-                delay: duration("shutdown.delay", config.shutdown.delay)?,
-                grace: duration("shutdown.grace", config.shutdown.grace)?,
-            },
-        })
+    }
+
+    fn text(&self, path: &str, value: Option<String>) -> Outcome<String> {
+        value.ok_or_else(|| self.invalid(path, "is not set"))
+    }
+
+    fn at_least_one(&self, path: &str, value: Option<usize>) -> Outcome<NonZeroUsize> {
+        value.and_then(NonZeroUsize::new).ok_or_else(|| self.invalid(path, "must be at least 1"))
+    }
+
+    fn address(&self, path: &str, value: Option<String>) -> Outcome<SocketAddr> {
+        let value = self.text(path, value)?;
+        let wrong = || format!("{value:?} is not an address such as 127.0.0.1:8080 or [::1]:8080");
+        value.parse().map_err(|_| self.invalid(path, wrong()))
+    }
+
+    fn duration(&self, path: &str, value: Option<String>) -> Outcome<Duration> {
+        let value = self.text(path, value)?;
+        let wrong = || self.invalid(path, format!("{value:?} is not a duration such as 30s or 1m 30s"));
+        parse_duration(&value).ok_or_else(wrong)
     }
 
     fn invalid(&self, path: &str, reason: impl fmt::Display) -> Failure {

@@ -129,10 +129,11 @@ fn parse(name: String, text: String, documents: &mut Vec<Document>, problems: &m
         };
         for (prefix, value) in objects {
             let document = Document { file: Arc::clone(&file), index, prefix, value };
-            match document.check() {
-                Ok(()) => documents.push(document),
-                Err(problem) => problems.push(problem),
+            let wrong = document.check();
+            if wrong.is_empty() {
+                documents.push(document);
             }
+            problems.extend(wrong);
         }
     };
     if let Err((line, message)) = file.each(&mut add) {
@@ -198,19 +199,18 @@ impl Document {
         self.value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
     }
 
-    /// Whether it names what it is.
-    fn check(&self) -> Result<(), Problem> {
+    /// What is wrong with how it names itself.
+    fn check(&self) -> Vec<Problem> {
         if !self.value.is_object() {
-            return Err(self.problem("", "not an object: expected apiVersion, kind, metadata"));
+            return vec![self.problem("", "not an object: expected apiVersion, kind, metadata")];
         }
-        for (pointer, path) in [("/apiVersion", "apiVersion"), ("/kind", "kind"), ("/metadata/name", "metadata.name")] {
-            match self.value.pointer(pointer) {
-                Some(Value::String(text)) if !text.is_empty() => {}
-                Some(Value::Null) | None => return Err(self.problem(path, "missing")),
-                Some(other) => return Err(self.problem(path, format!("expected a text, found {other}"))),
-            }
-        }
-        Ok(())
+        let names = [("/apiVersion", "apiVersion"), ("/kind", "kind"), ("/metadata/name", "metadata.name")];
+        let wrong = names.into_iter().filter_map(|(pointer, path)| match self.value.pointer(pointer) {
+            Some(Value::String(text)) if !text.is_empty() => None,
+            Some(Value::Null) | None => Some(self.problem(path, "missing")),
+            Some(other) => Some(self.problem(path, format!("expected a text, found {other}"))),
+        });
+        wrong.collect()
     }
 
     /// A problem with the field at `path` of this object, or with what is nearest to it.

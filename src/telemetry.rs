@@ -10,6 +10,8 @@ use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig, WithHttpConfi
 use opentelemetry_sdk::trace::span_processor_with_async_runtime::BatchSpanProcessor;
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use opentelemetry_sdk::{Resource, runtime};
+use tracing::Level;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry};
@@ -51,8 +53,7 @@ pub(crate) fn start(log: &LogSettings, tracing: &TracingSettings, colour: bool) 
     let spans = provider.as_ref().map(|provider| {
         tracing_opentelemetry::layer()
             .with_tracer(provider.tracer("weir"))
-            // The exporter's own requests would otherwise produce spans for ever.
-            .with_filter("info,hyper=off,hyper_util=off,reqwest=off,h2=off".parse::<EnvFilter>().unwrap_or_default())
+            .with_filter(Targets::new().with_target("weir", Level::DEBUG))
     });
     Registry::default()
         .with(lines.with_filter(filter))

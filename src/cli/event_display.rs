@@ -31,8 +31,8 @@ pub(super) struct Command {
     /// Fail only the first N requests, with --status or 500
     #[arg(long, value_name = "N")]
     fail_first: Option<u64>,
-    /// How events are printed
-    #[arg(short, long, value_name = "FORMAT", default_value = "human")]
+    /// How events are printed: human or json
+    #[arg(short, long, value_name = "FORMAT", default_value = "human", hide_possible_values = true)]
     output: Style,
 }
 

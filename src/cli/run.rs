@@ -95,7 +95,7 @@ impl Command {
         let shutdown = CancellationToken::new();
         let ended = tokio::select! {
             () = signals.stop() => Ok(()),
-            worked = self.work(settings, &data_dir, &standalone, files, &shutdown) => worked,
+            worked = self.work(invocation, settings, &data_dir, &standalone, files, &shutdown) => worked,
             failure = running.failed() => Err(failure),
         };
         shutdown.cancel();
@@ -103,7 +103,7 @@ impl Command {
             tracing::info!("Stopping: finishing what is in flight. Once more stops at once.");
         }
         tokio::select! {
-            () = running.stop(settings.shutdown.delay) => {}
+            () = running.stop() => {}
             () = signals.stop() => tracing::warn!("Stopped at once: what was in flight is delivered again after the next start."),
         }
         ended
@@ -112,6 +112,7 @@ impl Command {
     /// Applies manifests, says when everything is ready, and goes on until `shutdown`.
     async fn work(
         &self,
+        invocation: &Invocation,
         settings: &Settings,
         data_dir: &DataDir,
         standalone: &Standalone,
@@ -146,7 +147,8 @@ impl Command {
             None => following.await?,
             Some(demo) => {
                 let url = broker::url(&client, "default", "demo").await?;
-                let (followed, shown) = tokio::join!(following, demo.run(url, shutdown.clone()));
+                let hint = format!("{} send demo --data '{{\"hello\":\"weir\"}}' --wait", invocation.program());
+                let (followed, shown) = tokio::join!(following, demo.run(url, &hint, shutdown.clone()));
                 followed.and(shown)?;
                 // The demo ends when nobody reads it any more: so does this process.
                 return Ok(());

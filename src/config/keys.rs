@@ -24,7 +24,7 @@ pub(crate) struct Key {
 #[derive(Debug)]
 enum Default {
     Text(&'static str),
-    Number(f64),
+    Number(u32),
     Nothing,
     DataDir,
 }
@@ -48,6 +48,11 @@ pub(crate) const KEYS: &[Key] = &[
     },
     Key { secret: true, ..text("database", "URL of the control plane's database; SQLite in dataDir if not set") },
     Key { kind: Kind::Number, ..text("workerThreads", "Threads that run tasks; one per core if not set") },
+    number("ingress.maxEventBytes", 1 << 20, "Largest event accepted"),
+    number("ingress.maxPendingBytes", 64 << 20, "Bytes of requests being answered at once; more is refused with 429"),
+    number("ingress.maxConnections", 10_000, "Connections open at once; further ones wait"),
+    number("dispatcher.maxInFlight", 64, "Deliveries at once to one subscriber, where its Trigger does not say"),
+    number("dispatcher.totalBytes", 32 << 20, "Bytes of events all Triggers together hold in memory"),
     Key {
         default: Default::Text("info"),
         well_known: Some("RUST_LOG"),
@@ -60,7 +65,7 @@ pub(crate) const KEYS: &[Key] = &[
     },
     Key {
         kind: Kind::Number,
-        default: Default::Number(1.0),
+        default: Default::Number(1),
         ..text("tracing.sampleRatio", "Share of traces recorded, 0 to 1; a caller's decision wins")
     },
     Key {
@@ -74,6 +79,10 @@ pub(crate) const KEYS: &[Key] = &[
 
 const fn text(path: &'static str, help: &'static str) -> Key {
     Key { path, help, secret: false, default: Default::Nothing, well_known: None, kind: Kind::Text }
+}
+
+const fn number(path: &'static str, default: u32, help: &'static str) -> Key {
+    Key { kind: Kind::Number, default: Default::Number(default), ..text(path, help) }
 }
 
 impl Key {

@@ -117,6 +117,7 @@ fn every_file_is_read_before_anything_is_refused() {
     assert_eq!(failure.exit(), Exit::Usage);
     let message = failure.to_string();
     assert!(message.contains("a.yml:1: apiVersion: missing\n"), "{message}");
+    assert!(message.contains("a.yml:1: metadata.name: missing\n"), "{message}");
     assert!(message.contains("b.yaml:") && message.ends_with("; nothing was applied"), "{message}");
     assert_eq!(load(&[dir.path().join("c.yaml")]).expect_err("not there").exit(), Exit::NotFound);
 }

@@ -3,7 +3,6 @@
 //! The reconcilers get a client whose server is the API in this process; nothing else tells them from a cluster's.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use prometheus_client::registry::Registry as Metrics;
 use sqlx::AnyPool;
@@ -14,6 +13,9 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 use weir_api::observed::Observed;
 use weir_api::resources::Resources;
+use weir_broker::DataPlane;
+use weir_broker::delivery::{Deliverer, DeliverySettings, HostMap};
+use weir_broker::ledger::{Ledger, LedgerSettings};
 use weir_channels::Registry as Channels;
 use weir_channels::embedded;
 use weir_standalone::api::{self, Api};
@@ -86,7 +88,13 @@ pub(crate) async fn start(
         health: health.clone(),
     };
 
-    running.start_data_plane(listeners.data_plane, Arc::clone(&channels), wanted, observed, &mut metrics);
+    let admin = running.start_data_plane(
+        &settings.data_plane,
+        listeners.data_plane,
+        Arc::clone(&channels),
+        (wanted, observed),
+        &mut metrics,
+    )?;
     let controller = weir_controller::Collaborators {
         client: api.client(CONTROLLER),
         resources,
@@ -112,23 +120,40 @@ async fn open_database(settings: &Settings, data_dir: &DataDir) -> Outcome<AnyPo
 }
 
 impl Running {
+    /// Returns what the data plane answers beside the API.
     fn start_data_plane(
         &mut self,
+        settings: &weir_broker::Settings,
         listener: TcpListener,
         channels: Arc<Channels>,
-        wanted: watch::Receiver<Arc<Resources>>,
-        observed: watch::Sender<Arc<Observed>>,
+        (resources, observed): (watch::Receiver<Arc<Resources>>, watch::Sender<Arc<Observed>>),
         metrics: &mut Metrics,
-    ) {
-        let stop = self.stop_data_plane.clone();
-        let metrics = weir_broker::Metrics::register(metrics);
-        let logs = weir_broker::Logs::new(channels, wanted, observed);
+    ) -> Outcome<axum::Router> {
+        let address = listener.local_addr()?;
+        let hosts = HostMap::new(move |host| is_ingress(host).then_some(address));
+        let ledger = Ledger::start(self.database.clone(), &LedgerSettings::default());
+        let delivery = DeliverySettings { max_reply_bytes: settings.ingress.max_event_bytes, hosts };
+        let deliverer = Deliverer::new(delivery, Arc::new(ledger.clone()))
+            .or_fail(Exit::Failure, || "cannot set up deliveries".to_owned())?;
+        let data_plane = DataPlane::new(
+            settings.clone(),
+            weir_broker::Collaborators {
+                listener,
+                resources,
+                observed,
+                channels,
+                deliverer,
+                ledger: ledger.clone(),
+                metrics: weir_broker::Metrics::register(metrics),
+            },
+        );
+        let (admin, stop) = (data_plane.admin(), self.stop_data_plane.clone());
         self.data_plane.spawn(async move {
-            let ingress = weir_broker::ingress::run(Default::default(), listener, logs.clone(), metrics, stop.clone());
-            tokio::join!(ingress, logs.run(&stop));
-            logs.close().await;
+            data_plane.run(stop).await;
+            ledger.close().await;
             Ok(())
         });
+        Ok(admin)
     }
 
     fn start_control(
@@ -163,9 +188,8 @@ impl Running {
     }
 
     /// Stops in order: readiness, then the data plane with what is in flight, then what it relied on.
-    pub(crate) async fn stop(mut self, delay: Duration) {
+    pub(crate) async fn stop(mut self) {
         self.health.set("stop", Readiness::NotReady("draining".to_owned()));
-        tokio::time::sleep(delay).await;
         self.stop_data_plane.cancel();
         while self.data_plane.join_next().await.is_some() {}
         self.stop_control.cancel();
@@ -185,6 +209,11 @@ impl Standalone {
     pub(crate) fn set_ready(&self) {
         self.health.set("start", Readiness::Ready);
     }
+}
+
+/// The name that Knative's own manifests and status give the ingress; in this process it is our listener.
+fn is_ingress(host: &str) -> bool {
+    host.strip_prefix("broker-ingress.knative-eventing.svc").is_some_and(|rest| matches!(rest, "" | ".cluster.local"))
 }
 
 /// The URL at which this machine reaches a listener.

@@ -72,13 +72,14 @@ spec:
         manifest::read("the demo", text)
     }
 
-    /// Shows deliveries and sends the first events to `broker`, until `shutdown`, which it asks for itself when nobody
-    /// reads its output any more.
-    pub(super) async fn run(self, broker: Url, shutdown: CancellationToken) -> Outcome {
+    /// Shows deliveries, sends the first events to `broker`, then gives a `hint` what to try next; until `shutdown`,
+    /// which it asks for itself when nobody reads its output any more.
+    pub(super) async fn run(self, broker: Url, hint: &str, shutdown: CancellationToken) -> Outcome {
         let deliveries = Deliveries { closed: shutdown.clone() };
         let showing = event_display::serve(self.listener, Behaviour::default(), deliveries, shutdown.clone());
         let sending = async {
             send(&broker).await?;
+            output::tell(&format!("\nThat was the demo; your turn, in another terminal:  {hint}"));
             shutdown.cancelled().await;
             Ok::<_, Failure>(())
         };
