@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
+use futures_util::future::try_join_all;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use serde_json::json;
 use sqlx::AnyPool;
@@ -17,6 +18,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use self::delete::is_namespace;
+use self::discovery::Discovery;
 use self::failure::Failure;
 use self::registry::Registry;
 use self::request::{Params, Target, User};
@@ -26,7 +28,10 @@ use self::write::Writing;
 pub use self::store::StoreError;
 
 mod collect;
+mod definitions;
 mod delete;
+mod discovery;
+mod events;
 mod failure;
 mod fields;
 mod guard;
@@ -35,10 +40,13 @@ mod metadata;
 mod patch;
 mod registry;
 mod request;
+mod reviews;
 mod routes;
+mod scale;
 mod schema;
 mod selector;
 mod store;
+mod table;
 mod view;
 mod watch;
 mod write;
@@ -71,6 +79,7 @@ struct Inner {
     registry: Registry,
     store: Store,
     settings: Settings,
+    discovery: Discovery,
     /// Ends watches and background work.
     shutdown: CancellationToken,
 }
@@ -90,10 +99,8 @@ impl Inner {
     /// Creates the namespaces that are always there.
     async fn create_namespaces(&self) -> Result<(), StoreError> {
         let Some(kind) = self.registry.kinds().iter().find(|kind| is_namespace(kind)) else { return Ok(()) };
-        for name in ["default", &self.settings.system_namespace] {
-            if self.namespace(name).is_some() {
-                continue;
-            }
+        let missing = ["default", &self.settings.system_namespace];
+        let creations = missing.into_iter().filter(|name| self.namespace(name).is_none()).map(|name| async move {
             let target = Target { kind, version: "v1", namespace: None, name: None, subresource: None };
             let mut writing = Writing {
                 inner: self,
@@ -104,11 +111,9 @@ impl Inner {
                 api_version: "v1",
                 warnings: Vec::new(),
             };
-            if let Err(failure) = writing.create(json!({"metadata": {"name": name}})).await {
-                return Err(StoreError::Unavailable(failure.message));
-            }
-        }
-        Ok(())
+            writing.create(json!({"metadata": {"name": name}})).await.map(drop)
+        });
+        try_join_all(creations).await.map(drop).map_err(|failure| StoreError::Unavailable(failure.message))
     }
 }
 
@@ -119,8 +124,10 @@ impl Api {
     pub async fn open(pool: AnyPool, settings: Settings) -> Result<Self, StoreError> {
         let registry = Registry::new(&settings.definitions);
         let (store, notable) = Store::open(pool, &registry).await?;
-        let inner = Arc::new(Inner { registry, store, settings, shutdown: CancellationToken::new() });
-        inner.create_namespaces().await?;
+        let shutdown = CancellationToken::new();
+        let inner = Arc::new(Inner { registry, store, settings, discovery: Discovery::default(), shutdown });
+        // Together, so that they share a sync of the disk.
+        tokio::try_join!(inner.create_namespaces(), definitions::synchronise(&inner))?;
         let tasks = TaskTracker::new();
         tasks.spawn(collect::run(Arc::clone(&inner), notable));
         tasks.close();

@@ -239,7 +239,7 @@ fn blocks(dependent: &Object, uid: &str) -> bool {
 /// Deletes what is in a namespace, and lets the namespace go once it is empty.
 async fn empty_namespace(inner: &Inner, kind: &Kind, namespace: &Object) -> Result<(), Failure> {
     let mut left = false;
-    for kind in inner.registry.kinds().iter().filter(|kind| kind.namespaced) {
+    for kind in inner.registry.kinds().iter().filter(|kind| kind.namespaced && kind.view.is_none()) {
         for object in inner.store.list(kind.resource, Some(&namespace.key.name), None, usize::MAX, |_| true).items {
             if !object.deleting {
                 match inner.delete(&target(kind, &object), &DeleteOptions::default()).await {

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Inner;
+use super::definitions::{closed, is_definition};
 use super::failure::Failure;
 use super::metadata;
 use super::registry::Kind;
@@ -83,7 +84,7 @@ impl Inner {
         let kind = target.kind;
         let name = target.name.unwrap_or_default();
         let key = Key::new(target.namespace_or_empty(), name);
-        self.forbid_system_namespaces(kind, name)?;
+        self.forbid_what_stays(kind, name)?;
         loop {
             let stored = self.store.get(kind.resource, &key).ok_or_else(|| Failure::not_found(kind, name))?;
             let live = stored.value();
@@ -114,7 +115,10 @@ impl Inner {
         }
     }
 
-    fn forbid_system_namespaces(&self, kind: &Kind, name: &str) -> Result<(), Failure> {
+    fn forbid_what_stays(&self, kind: &Kind, name: &str) -> Result<(), Failure> {
+        if is_definition(kind) {
+            return Err(closed(name));
+        }
         let kept = name == "default" || name == self.settings.system_namespace;
         if is_namespace(kind) && kept {
             return Err(Failure::forbidden(format!(

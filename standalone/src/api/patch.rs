@@ -3,6 +3,8 @@
 use json_patch::{Patch, PatchOperation};
 use serde_json::{Map, Value};
 
+pub(crate) mod strategic;
+
 /// Applies RFC 6902 operations, all or none.
 ///
 /// One deviation, Kubernetes' own: `test` of a missing path against null holds. kube's `finalizer` helper relies on it.

@@ -1,9 +1,11 @@
 //! The kinds the API serves, as data: one row per kind, no handler per kind.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use serde_json::Value;
 
 use super::schema::Schema;
 use super::store::ResourceId;
+use super::table::Column;
 
 mod builtin;
 
@@ -13,7 +15,10 @@ pub(crate) struct Kind {
     /// Group; empty for the core group.
     pub(crate) group: String,
     pub(crate) plural: String,
+    pub(crate) singular: String,
     pub(crate) kind: String,
+    pub(crate) short_names: Vec<String>,
+    pub(crate) categories: Vec<String>,
     pub(crate) namespaced: bool,
     /// Versions that are served, the preferred one first.
     pub(crate) versions: Vec<Version>,
@@ -21,14 +26,30 @@ pub(crate) struct Kind {
     pub(crate) storage: usize,
     /// Whether `status` is written apart from the rest.
     pub(crate) has_status: bool,
+    /// Whether there is a `scale` subresource.
+    pub(crate) has_scale: bool,
     /// Whether `metadata.generation` counts changes of the specification.
     pub(crate) has_generation: bool,
     /// Fields that field selectors may name, beside `metadata.name` and `metadata.namespace`.
     pub(crate) fields: &'static [&'static str],
     /// Whether the kind is defined by a CustomResourceDefinition.
     pub(crate) custom: bool,
+    /// Set if the kind is another view of objects that are stored as a different kind.
+    pub(crate) view: Option<&'static ViewOf>,
     /// Where the kind's objects are in the store.
     pub(crate) resource: ResourceId,
+}
+
+/// How a kind shows the objects of another.
+#[derive(Debug)]
+pub(crate) struct ViewOf {
+    /// Group and plural of the kind that is stored.
+    pub(crate) group: &'static str,
+    pub(crate) plural: &'static str,
+    /// From the stored form to the one shown.
+    pub(crate) show: fn(Value) -> Value,
+    /// And back.
+    pub(crate) store: fn(Value) -> Value,
 }
 
 /// One served version of a kind.
@@ -37,6 +58,8 @@ pub(crate) struct Version {
     pub(crate) name: String,
     /// Known for custom kinds; built-in kinds are stored as they come.
     pub(crate) schema: Option<Schema>,
+    /// How its objects are shown as a table.
+    pub(crate) columns: Vec<Column>,
 }
 
 impl Kind {
@@ -60,6 +83,35 @@ impl Kind {
         self.versions.iter().find(|version| version.name == name)
     }
 
+    /// A stored object as this kind has it at `version`.
+    pub(crate) fn show(&self, mut stored: Value, version: &str) -> Value {
+        if let Some(view) = self.view {
+            stored = (view.show)(stored);
+        }
+        if let Some(fields) = stored.as_object_mut() {
+            fields.insert("apiVersion".to_owned(), Value::String(self.api_version(version)));
+        }
+        stored
+    }
+
+    /// An object of this kind as it is stored, the reverse of [`Self::show`].
+    pub(crate) fn store(&self, mut object: Value) -> Value {
+        match self.view {
+            Some(view) => (view.store)(object),
+            None => {
+                if let Some(fields) = object.as_object_mut() {
+                    fields.insert("apiVersion".to_owned(), Value::String(self.api_version(self.storage_version())));
+                }
+                object
+            }
+        }
+    }
+
+    /// Whether objects are shown at `version` just as they are stored.
+    pub(crate) fn is_stored_as(&self, version: &str) -> bool {
+        self.view.is_none() && self.storage_version() == version
+    }
+
     fn from_definition(definition: &CustomResourceDefinition) -> Self {
         let spec = &definition.spec;
         let names = &spec.names;
@@ -74,21 +126,27 @@ impl Kind {
                     .as_ref()
                     .and_then(|schema| schema.open_api_v3_schema.as_ref())
                     .map(Schema::from_definition),
+                columns: Column::of_definition(version.additional_printer_columns.as_deref().unwrap_or_default()),
             })
             .collect();
         Self {
             group: spec.group.clone(),
             plural: names.plural.clone(),
+            singular: names.singular.clone().unwrap_or_else(|| names.kind.to_lowercase()),
             kind: names.kind.clone(),
+            short_names: names.short_names.clone().unwrap_or_default(),
+            categories: names.categories.clone().unwrap_or_default(),
             namespaced: spec.scope == "Namespaced",
             versions,
             storage: served.iter().position(|version| version.storage).unwrap_or(0),
             has_status: served
                 .iter()
                 .any(|version| version.subresources.as_ref().is_some_and(|subresources| subresources.status.is_some())),
+            has_scale: false,
             has_generation: true,
             fields: &[],
             custom: true,
+            view: None,
             resource: ResourceId::UNASSIGNED,
         }
     }
@@ -107,6 +165,8 @@ pub(crate) struct Resource {
 pub(crate) struct Registry {
     kinds: Vec<Kind>,
     resources: Vec<Resource>,
+    /// The kind of each resource.
+    stored: Vec<usize>,
 }
 
 impl Registry {
@@ -114,12 +174,19 @@ impl Registry {
     pub(crate) fn new(definitions: &[CustomResourceDefinition]) -> Self {
         let mut kinds = builtin::kinds();
         kinds.extend(definitions.iter().map(Kind::from_definition));
-        let mut resources = Vec::with_capacity(kinds.len());
-        for kind in &mut kinds {
+        let (mut resources, mut stored) = (Vec::with_capacity(kinds.len()), Vec::with_capacity(kinds.len()));
+        for (index, kind) in kinds.iter_mut().enumerate().filter(|(_, kind)| kind.view.is_none()) {
             kind.resource = ResourceId::new(resources.len());
             resources.push(Resource { name: kind.qualified(), fields: kind.fields });
+            stored.push(index);
         }
-        Self { kinds, resources }
+        for index in 0..kinds.len() {
+            if let Some(view) = kinds[index].view {
+                let of = kinds.iter().find(|kind| kind.plural == view.plural && kind.group == view.group);
+                kinds[index].resource = of.map_or(ResourceId::UNASSIGNED, |of| of.resource);
+            }
+        }
+        Self { kinds, resources, stored }
     }
 
     /// What is stored, in the order of [`ResourceId`]s.
@@ -129,7 +196,7 @@ impl Registry {
 
     /// The kind whose objects are stored as `resource`.
     pub(crate) fn stored_as(&self, resource: ResourceId) -> &Kind {
-        &self.kinds[resource.index()]
+        &self.kinds[self.stored[resource.index()]]
     }
 
     /// The kind whose objects live under `group`/`version`/`plural`.

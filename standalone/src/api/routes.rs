@@ -1,5 +1,6 @@
 //! From an HTTP request to the operation it asks for.
 
+use std::hash::{Hash as _, Hasher as _};
 use std::sync::Arc;
 
 use axum::Router;
@@ -9,14 +10,17 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get};
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde_json::{Value, json};
 
 use super::Inner;
+use super::definitions::{KEPT, is_definition};
 use super::delete::{DeleteOptions, Deleted};
 use super::failure::Failure;
 use super::metadata;
 use super::request::{self, Params, Target};
+use super::reviews;
+use super::scale;
 use super::selector::Selector;
 use super::store::Key;
 use super::view::View;
@@ -26,6 +30,10 @@ use super::write::{PatchBody, Writing};
 pub(super) fn router(inner: Arc<Inner>) -> Router {
     Router::new()
         .route("/version", get(version))
+        .route("/api", get(discover))
+        .route("/api/", get(discover))
+        .route("/apis", get(discover))
+        .route("/apis/", get(discover))
         .route("/api/{*path}", any(handle))
         .route("/apis/{*path}", any(handle))
         .with_state(inner)
@@ -36,6 +44,33 @@ async fn version() -> Response {
     json_response(StatusCode::OK, Bytes::from_static(
         br#"{"major":"1","minor":"34","gitVersion":"v1.34.0+weir","gitCommit":"","gitTreeState":"clean","buildDate":"","goVersion":"","compiler":"rustc","platform":"linux/amd64"}"#,
     ))
+}
+
+/// What is served, in the form the client prefers.
+async fn discover(State(inner): State<Arc<Inner>>, request: Request) -> Response {
+    match inner.discovery.document(&inner.registry, request.uri().path(), request.headers()) {
+        Some(document) => cached(document.body, document.content_type, request.headers()),
+        None => Failure::no_such_path().into_response(),
+    }
+}
+
+/// A document that stays the same, known by its contents.
+fn cached(body: Bytes, content_type: &'static str, headers: &HeaderMap) -> Response {
+    let mut hasher = std::hash::DefaultHasher::new();
+    body.hash(&mut hasher);
+    let tag = format!("\"{:016X}\"", hasher.finish());
+    let known = headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());
+    let mut response = if known { Response::new(Body::empty()) } else { Response::new(Body::from(body)) };
+    if known {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+    }
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(header::VARY, HeaderValue::from_static("Accept"));
+    if let Ok(tag) = HeaderValue::from_str(&tag) {
+        headers.insert(header::ETAG, tag);
+    }
+    response
 }
 
 async fn handle(State(inner): State<Arc<Inner>>, request: Request) -> Response {
@@ -56,8 +91,20 @@ fn json_response(code: StatusCode, body: impl Into<Body>) -> Response {
 async fn serve(inner: &Arc<Inner>, parts: &Parts, body: Body) -> Result<Response, Failure> {
     let path = parts.uri.path();
     let params = Params::parse(parts.uri.query())?;
-    let target = Target::parse(&inner.registry, path).ok_or_else(Failure::no_such_path)?;
-    let view = View::negotiate(target, &parts.headers)?;
+    if let Some(review) = reviews::find(path) {
+        if parts.method != Method::POST {
+            return Err(Failure::method_not_allowed());
+        }
+        let (user, _) = request::identify(parts, &params);
+        let answer = review.answer(object(parts, body).await?, &user)?;
+        return Ok(json_response(StatusCode::CREATED, answer.to_string()));
+    }
+    let Some(target) = Target::parse(&inner.registry, path) else {
+        let document = inner.discovery.document(&inner.registry, path, &parts.headers);
+        let document = document.filter(|_| parts.method == Method::GET).ok_or_else(Failure::no_such_path)?;
+        return Ok(cached(document.body, document.content_type, &parts.headers));
+    };
+    let view = View::negotiate(target, &parts.headers, &params)?;
     match (target.name, target.subresource) {
         (None, _) => match parts.method {
             Method::GET if params.watch => inner.watch(&view, &params),
@@ -70,6 +117,7 @@ async fn serve(inner: &Arc<Inner>, parts: &Parts, body: Body) -> Result<Response
             match subresource {
                 None => {}
                 Some("status") if target.kind.has_status => {}
+                Some("scale") if target.kind.has_scale => {}
                 Some("finalize") if target.kind.plural == "namespaces" => {}
                 Some(_) => return Err(Failure::no_such_path()),
             }
@@ -93,6 +141,9 @@ fn get_one(inner: &Inner, view: &View<'_>, params: &Params, name: &str) -> Resul
     inner.check_read(params)?;
     let key = Key::new(view.target.namespace_or_empty(), name);
     let object = inner.store.get(kind.resource, &key).ok_or_else(|| Failure::not_found(kind, name))?;
+    if view.target.subresource == Some("scale") {
+        return Ok(json_response(StatusCode::OK, scale::of(&object.value()).to_string()));
+    }
     Ok(json_response(StatusCode::OK, view.render(&object)))
 }
 
@@ -120,7 +171,14 @@ where
     };
     let written = run(&mut writing).await?;
     let code = if written.created { StatusCode::CREATED } else { StatusCode::OK };
-    let mut response = json_response(code, view.render_value(&written.object));
+    if is_definition(view.target.kind) {
+        writing.warnings.push(KEPT.to_owned());
+    }
+    let body = match view.target.subresource {
+        Some("scale") => Bytes::from(written.object.to_string()),
+        _ => view.render_value(&written.object),
+    };
+    let mut response = json_response(code, body);
     for warning in &writing.warnings {
         let text = warning.replace('\\', "\\\\").replace('"', "\\\"");
         if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{text}\"")) {
@@ -154,6 +212,9 @@ async fn update(
     body: Body,
 ) -> Result<Response, Failure> {
     let body = object(parts, body).await?;
+    if view.target.subresource == Some("scale") {
+        return write(inner, parts, view, params, async |writing| writing.put_scale(&body).await).await;
+    }
     write(inner, parts, view, params, async |writing| writing.update(body).await).await
 }
 
@@ -169,6 +230,9 @@ async fn patch(
     let patch = match request::content_type(&parts.headers) {
         "application/json-patch+json" => PatchBody::Json(serde_json::from_slice(&body).map_err(invalid)?),
         "application/merge-patch+json" => PatchBody::Merge(serde_json::from_slice(&body).map_err(invalid)?),
+        "application/strategic-merge-patch+json" if !view.target.kind.custom => {
+            PatchBody::Strategic(serde_json::from_slice(&body).map_err(invalid)?)
+        }
         "application/apply-patch+yaml" => PatchBody::Apply(request::decode("application/apply-patch+yaml", &body)?),
         _ => {
             return Err(Failure::unsupported_media_type(
@@ -176,6 +240,9 @@ async fn patch(
             ));
         }
     };
+    if view.target.subresource == Some("scale") {
+        return write(inner, parts, view, params, async |writing| writing.patch_scale(&patch).await).await;
+    }
     write(inner, parts, view, params, async |writing| writing.patch(patch).await).await
 }
 
@@ -189,7 +256,10 @@ async fn delete(
     let body = request::read_body(body).await?;
     let options = DeleteOptions::parse(params, request::content_type(&parts.headers), &body)?;
     match inner.delete(&view.target, &options).await? {
-        Deleted::Marked(object) => Ok(json_response(StatusCode::OK, view.render_value(&object))),
+        Deleted::Marked(object) => {
+            let object = view.target.kind.show(object, view.target.version);
+            Ok(json_response(StatusCode::OK, view.render_value(&object)))
+        }
         Deleted::Gone(object) => {
             let kind = view.target.kind;
             let mut details = json!({

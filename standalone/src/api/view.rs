@@ -1,12 +1,15 @@
-//! How objects are shown to a client: whole, or their metadata only.
+//! How objects are shown to a client: whole, their metadata only, or as rows of a table.
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, header};
 use serde_json::{Value, json};
 
 use super::failure::Failure;
-use super::request::Target;
+use super::request::{Params, Target};
 use super::store::Object;
+use super::table::{Column, IncludeObject, partial, table};
 
 /// What a client asked to see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +17,7 @@ pub(crate) enum Form {
     Whole,
     /// `PartialObjectMetadata`.
     Metadata,
+    Table(IncludeObject),
 }
 
 /// Renders objects of one kind for one request.
@@ -24,38 +28,73 @@ pub(crate) struct View<'a> {
 
 impl<'a> View<'a> {
     /// Picks the first entry of `Accept` that can be served.
-    pub(crate) fn negotiate(target: Target<'a>, headers: &HeaderMap) -> Result<Self, Failure> {
+    pub(crate) fn negotiate(target: Target<'a>, headers: &HeaderMap, params: &Params) -> Result<Self, Failure> {
         let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or("*/*");
-        let form = accept.split(',').find_map(form).ok_or_else(Failure::not_acceptable)?;
+        let include = match params.include_object.as_str() {
+            "None" => IncludeObject::None,
+            "Object" => IncludeObject::Object,
+            "" | "Metadata" => IncludeObject::Metadata,
+            other => {
+                return Err(Failure::bad_request(format!("invalid includeObject value: {other:?}")));
+            }
+        };
+        let form = accept.split(',').find_map(|entry| form(entry, include)).ok_or_else(Failure::not_acceptable)?;
         Ok(Self { target, form })
+    }
+
+    fn show(&self, object: &Object) -> Value {
+        self.target.kind.show(object.value(), self.target.version)
+    }
+
+    fn columns(&self) -> &'a [Column] {
+        self.target.kind.version(self.target.version).map_or(&[], |version| &version.columns)
     }
 
     /// One object as JSON.
     pub(crate) fn render(&self, object: &Object) -> Bytes {
-        match self.form {
-            Form::Whole => object.json.clone(),
-            Form::Metadata => Bytes::from(partial(&object.value()).to_string()),
-        }
+        self.render_change(object, true)
     }
 
-    /// As [`Self::render`], for an object that is not stored, or not yet.
-    pub(crate) fn render_value(&self, object: &Value) -> Bytes {
-        match self.form {
-            Form::Whole => Bytes::from(object.to_string()),
-            Form::Metadata => Bytes::from(partial(object).to_string()),
+    /// One object as a watch shows it; `head` says whether a table describes its columns.
+    pub(crate) fn render_change(&self, object: &Object, head: bool) -> Bytes {
+        if self.form == Form::Whole && self.target.kind.is_stored_as(self.target.version) {
+            return object.json.clone();
         }
+        self.render_event(&self.show(object), head)
+    }
+
+    /// As [`Self::render`], for an object that is not stored, or not yet, at the version of the request.
+    pub(crate) fn render_value(&self, object: &Value) -> Bytes {
+        self.render_event(object, true)
+    }
+
+    /// As [`Self::render_change`], for what is not stored.
+    pub(crate) fn render_event(&self, object: &Value, head: bool) -> Bytes {
+        let value = match self.form {
+            Form::Whole => return Bytes::from(object.to_string()),
+            Form::Metadata => partial(object),
+            Form::Table(include) => {
+                let metadata = json!({"resourceVersion": object["metadata"]["resourceVersion"]});
+                table(self.columns(), std::slice::from_ref(object), include, head, &metadata)
+            }
+        };
+        Bytes::from(value.to_string())
     }
 
     /// A list of objects with the list's own metadata.
-    pub(crate) fn render_list(&self, items: &[std::sync::Arc<Object>], metadata: &Value) -> Vec<u8> {
+    pub(crate) fn render_list(&self, items: &[Arc<Object>], metadata: &Value) -> Vec<u8> {
         let (kind, api_version) = match self.form {
             Form::Whole => (format!("{}List", self.target.kind.kind), self.target.api_version()),
             Form::Metadata => ("PartialObjectMetadataList".to_owned(), "meta.k8s.io/v1".to_owned()),
+            Form::Table(include) => {
+                let objects: Vec<Value> = items.iter().map(|object| self.show(object)).collect();
+                return table(self.columns(), &objects, include, true, metadata).to_string().into_bytes();
+            }
         };
         let size: usize = items.iter().map(|object| object.json.len() + 1).sum();
         let mut list = Vec::with_capacity(size + 256);
         let head =
-            format!(r#"{{"kind":{},"apiVersion":{},"metadata":{metadata},"items":["#, json!(kind), json!(api_version));
+            format!(r#"{{"kind":"{kind}","apiVersion":"{api_version}","metadata":{metadata},"items":["#);
         list.extend_from_slice(head.as_bytes());
         for (index, object) in items.iter().enumerate() {
             if index > 0 {
@@ -69,7 +108,7 @@ impl<'a> View<'a> {
 }
 
 /// What one entry of `Accept` asks for; `None` if it cannot be served.
-fn form(entry: &str) -> Option<Form> {
+fn form(entry: &str, include: IncludeObject) -> Option<Form> {
     let mut parts = entry.split(';').map(str::trim);
     if !matches!(parts.next()?, "application/json" | "application/*" | "*/*") {
         return None;
@@ -79,14 +118,10 @@ fn form(entry: &str) -> Option<Form> {
         if let Some(name) = parameter.strip_prefix("as=") {
             form = match name {
                 "PartialObjectMetadata" | "PartialObjectMetadataList" => Some(Form::Metadata),
+                "Table" => Some(Form::Table(include)),
                 _ => None,
             };
         }
     }
     form
-}
-
-/// The metadata of an object alone.
-fn partial(object: &Value) -> Value {
-    json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": object["metadata"]})
 }

@@ -20,7 +20,6 @@ use tokio_util::sync::CancellationToken;
 use super::Inner;
 use super::failure::Failure;
 use super::list::parse_revision;
-use super::registry::Kind;
 use super::request::{Params, Target};
 use super::selector::Selector;
 use super::store::{Entry, Object, Op, ResourceId, Revision, Since};
@@ -36,8 +35,10 @@ const CHUNK_BYTES: usize = 64 * 1024;
 /// One running watch.
 struct Watch {
     inner: Arc<Inner>,
+    /// Where the kind is in the registry.
     kind: usize,
     version: String,
+    resource: ResourceId,
     namespace: Option<String>,
     form: Form,
     selector: Selector,
@@ -50,6 +51,8 @@ struct Watch {
     /// Ends all watches when the server stops.
     shutdown: CancellationToken,
     ended: bool,
+    /// Whether the columns of a table have been described.
+    described: bool,
 }
 
 /// What becomes one line.
@@ -83,8 +86,9 @@ impl Inner {
         bookmarks.reset();
         let mut watch = Watch {
             inner: Arc::clone(self),
-            kind: resource.index(),
+            kind: self.registry.kinds().iter().position(|kind| std::ptr::eq(kind, target.kind)).unwrap_or_default(),
             version: target.version.to_owned(),
+            resource,
             namespace: target.namespace.map(str::to_owned),
             form: view.form,
             selector,
@@ -95,6 +99,7 @@ impl Inner {
             deadline: Instant::now() + timeout,
             shutdown: self.shutdown.clone(),
             ended: false,
+            described: false,
         };
         watch.start(asked, initial, params.send_initial_events == Some(true));
         let lines = stream::unfold(watch, |mut watch| async move {
@@ -122,7 +127,7 @@ impl Watch {
             None if !initial => self.passed = current,
             _ => {
                 let listing =
-                    self.inner.store.list(self.resource(), self.namespace.as_deref(), None, usize::MAX, |object| {
+                    self.inner.store.list(self.resource, self.namespace.as_deref(), None, usize::MAX, |object| {
                         self.selector.matches(object)
                     });
                 self.passed = listing.revision;
@@ -132,10 +137,6 @@ impl Watch {
                 }
             }
         }
-    }
-
-    fn resource(&self) -> ResourceId {
-        ResourceId::new(self.kind)
     }
 
     fn fail(&mut self, failure: Failure) {
@@ -178,7 +179,7 @@ impl Watch {
 
     /// Queues what is new, a bounded part of it if it comes from the log.
     async fn advance(&mut self) {
-        match self.inner.store.since(self.resource(), self.passed) {
+        match self.inner.store.since(self.resource, self.passed) {
             Since::Recent { entries, revision } => {
                 self.queue(&entries);
                 self.passed = revision;
@@ -188,7 +189,7 @@ impl Watch {
                 if self.passed < compacted {
                     return self.fail(Failure::expired(self.passed, compacted));
                 }
-                match self.inner.store.replay(self.resource(), self.passed, floor).await {
+                match self.inner.store.replay(self.resource, self.passed, floor).await {
                     // Trimmed while it was read: there may be a gap.
                     Ok(_) if self.passed < self.inner.store.compacted() => {
                         self.fail(Failure::expired(self.passed, self.inner.store.compacted()));
@@ -232,14 +233,17 @@ impl Watch {
 
     /// Turns queued events into lines.
     fn flush(&mut self) -> Bytes {
-        let inner = Arc::clone(&self.inner);
-        let target =
-            Target { kind: self.kind(&inner), version: &self.version, namespace: None, name: None, subresource: None };
+        let (inner, version) = (Arc::clone(&self.inner), self.version.clone());
+        let kind = &inner.registry.kinds()[self.kind];
+        let target = Target { kind, version: &version, namespace: None, name: None, subresource: None };
         let view = View { target, form: self.form };
         let mut lines = BytesMut::new();
         while let Some(event) = self.pending.pop_front() {
             let (ty, object) = match event {
-                Event::Object(ty, object) => (ty, view.render(&object)),
+                Event::Object(ty, object) => {
+                    let head = !std::mem::replace(&mut self.described, true);
+                    (ty, view.render_change(&object, head))
+                }
                 Event::Bookmark(revision, end) => {
                     let mut bookmark = json!({
                         "kind": target.kind.kind,
@@ -249,7 +253,7 @@ impl Watch {
                     if end {
                         bookmark["metadata"]["annotations"] = json!({"k8s.io/initial-events-end": "true"});
                     }
-                    ("BOOKMARK", view.render_value(&bookmark))
+                    ("BOOKMARK", view.render_event(&bookmark, false))
                 }
                 Event::Error(failure) => ("ERROR", Bytes::from(failure.status().to_string())),
             };
@@ -261,10 +265,6 @@ impl Watch {
             }
         }
         lines.freeze()
-    }
-
-    fn kind<'i>(&self, inner: &'i Inner) -> &'i Kind {
-        inner.registry.stored_as(self.resource())
     }
 }
 

@@ -9,11 +9,12 @@ use json_patch::Patch;
 use serde_json::{Value, json};
 
 use super::Inner;
+use super::definitions::{closed, is_definition};
 use super::delete::is_released;
 use super::failure::{Cause, Failure};
 use super::fields::{self, Shape, Writer};
 use super::metadata;
-use super::patch;
+use super::patch::{self, strategic};
 use super::registry::Kind;
 use super::request::{FieldValidation, Params, Target, User};
 use super::store::{Change, CommitError, Key, Object};
@@ -38,7 +39,7 @@ pub(crate) struct Writing<'a> {
 
 /// A finished change.
 pub(crate) struct Written {
-    /// The object at the storage version, with its resourceVersion.
+    /// The object at the version of the request, with its resourceVersion.
     pub(crate) object: Value,
     pub(crate) created: bool,
 }
@@ -47,6 +48,8 @@ pub(crate) struct Written {
 pub(crate) enum PatchBody {
     Json(Patch),
     Merge(Value),
+    /// Strategic merge, for built-in kinds.
+    Strategic(Value),
     Apply(Value),
 }
 
@@ -84,6 +87,9 @@ impl Writing<'_> {
     async fn create_once(&self, mut object: Value, applied: Option<fields::Applied>) -> Result<Written, Failure> {
         let now = now();
         let name = metadata::text(&object, "name").to_owned();
+        if is_definition(self.kind()) && self.inner.store.get(self.kind().resource, &Key::new("", &name)).is_none() {
+            return Err(closed(&name));
+        }
         self.require_namespace(&name)?;
         metadata::initialise(&mut object, &self.target, &now)?;
         metadata::validate(&object, None, &self.target)?;
@@ -109,8 +115,8 @@ impl Writing<'_> {
                 Ok(Written { object, created: true })
             };
         }
-        let stored = self.commit(key, Change::Create(object)).await.map_err(|error| self.failed(&error, &name))?;
-        Ok(Written { object: stored.value(), created: true })
+        let stored = self.commit(key, Change::Create(self.kind().store(object))).await.map_err(|error| self.failed(&error, &name))?;
+        Ok(Written { object: self.show(&stored), created: true })
     }
 
     /// PUT of an object or its status.
@@ -148,6 +154,15 @@ impl Writing<'_> {
                 let change = |live: &Value| {
                     let mut object = live.clone();
                     patch::merge_patch(&mut object, &body);
+                    Ok(object)
+                };
+                self.patch_with(change).await
+            }
+            PatchBody::Strategic(body) => {
+                let shape = Shape::root(self.target.kind, self.target.version);
+                let change = |live: &Value| {
+                    let mut object = live.clone();
+                    strategic::merge(&mut object, &body, shape).map_err(Failure::bad_request)?;
                     Ok(object)
                 };
                 self.patch_with(change).await
@@ -236,7 +251,7 @@ impl Writing<'_> {
                 .store
                 .get(self.kind().resource, &key)
                 .ok_or_else(|| Failure::not_found(self.kind(), name))?;
-            let live = stored.value();
+            let live = self.show(&stored);
             let Proposal { object, applied } = propose(&live)?;
             let version = metadata::text(&object, "resourceVersion");
             let insists = !version.is_empty() && version != metadata::text(&live, "resourceVersion");
@@ -251,13 +266,14 @@ impl Writing<'_> {
                 return Ok(Written { object, created: false });
             }
             let gone = stored.deleting && is_released(self.kind(), &object);
+            let object = self.kind().store(object);
             let change = if gone {
                 Change::Delete { seen: stored.revision, last: object }
             } else {
                 Change::Update { seen: stored.revision, value: object }
             };
             match self.commit(key.clone(), change).await {
-                Ok(stored) => return Ok(Written { object: stored.value(), created: false }),
+                Ok(stored) => return Ok(Written { object: self.show(&stored), created: false }),
                 Err(CommitError::Stale) => {}
                 Err(error) => return Err(self.failed(&error, name)),
             }
@@ -282,6 +298,10 @@ impl Writing<'_> {
             Some("status") => object = with_field(live, &object, "status"),
             _ if kind.has_status => object = with_field(&object, live, "status"),
             _ => {}
+        }
+        if is_definition(kind) {
+            // What is served is built in, whatever a manifest of the same name says.
+            object = with_field(&object, live, "spec");
         }
         metadata::of(&mut object).insert("resourceVersion".to_owned(), live["metadata"]["resourceVersion"].clone());
         metadata::validate(&object, Some(live), &self.target)?;
@@ -345,6 +365,10 @@ impl Writing<'_> {
             Some(found) if found.deleting => Err(Failure::terminating(self.kind(), name, namespace)),
             Some(_) => Ok(()),
         }
+    }
+
+    fn show(&self, stored: &Object) -> Value {
+        self.kind().show(stored.value(), self.target.version)
     }
 
     fn shape(&self) -> Shape<'_> {

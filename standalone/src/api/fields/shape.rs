@@ -217,6 +217,11 @@ impl<'a> Shape<'a> {
         }
     }
 
+    /// Whether a list here holds scalars that are each their own.
+    pub(crate) fn is_set(self) -> bool {
+        self.list_kind() == ListKind::Set
+    }
+
     /// Names of the fields that tell the items of this list apart, with the value an absent one stands for.
     pub(crate) fn keys(self) -> Vec<(&'a str, Option<Value>)> {
         let of_table = |keys: &'static [(&'static str, Option<&'static str>)]| {

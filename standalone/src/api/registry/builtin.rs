@@ -1,7 +1,9 @@
 //! The kinds of Kubernetes itself that Weir serves.
 
-use super::{Kind, Version};
+use super::{Kind, Version, ViewOf};
+use crate::api::events;
 use crate::api::store::ResourceId;
+use crate::api::table::builtin_columns;
 
 /// A built-in kind with one version.
 struct Row {
@@ -9,74 +11,70 @@ struct Row {
     version: &'static str,
     plural: &'static str,
     kind: &'static str,
-    scope: Scope,
+    short: &'static [&'static str],
     has: &'static [Has],
     fields: &'static [&'static str],
 }
 
-#[derive(PartialEq)]
-enum Scope {
-    Namespaced,
-    Cluster,
-}
-
+/// What not every kind has.
 #[derive(PartialEq)]
 enum Has {
+    Namespace,
     Status,
+    Scale,
     Generation,
+    /// Listed by `kubectl get all`.
+    All,
 }
 
-use Has::{Generation, Status};
-use Scope::{Cluster, Namespaced};
-
-const EVENT_FIELDS: &[&str] = &[
-    "involvedObject.kind",
-    "involvedObject.namespace",
-    "involvedObject.name",
-    "involvedObject.uid",
-    "involvedObject.apiVersion",
-    "involvedObject.resourceVersion",
-    "involvedObject.fieldPath",
-    "reason",
-    "reportingComponent",
-    "source",
-    "type",
-];
+use Has::{All, Generation, Namespace, Scale, Status};
 
 const fn row(
     group_version: (&'static str, &'static str),
     plural: &'static str,
     kind: &'static str,
-    scope: Scope,
+    short: &'static [&'static str],
     has: &'static [Has],
     fields: &'static [&'static str],
 ) -> Row {
-    Row { group: group_version.0, version: group_version.1, plural, kind, scope, has, fields }
+    Row { group: group_version.0, version: group_version.1, plural, kind, short, has, fields }
 }
 
 const CORE: (&str, &str) = ("", "v1");
 const APPS: (&str, &str) = ("apps", "v1");
 const RBAC: (&str, &str) = ("rbac.authorization.k8s.io", "v1");
 
-/// In the order of discovery.
+/// In the order of discovery. Namespaces come first; others rely on it.
 const ROWS: &[Row] = &[
-    row(CORE, "namespaces", "Namespace", Cluster, &[Status], &["status.phase"]),
-    row(CORE, "configmaps", "ConfigMap", Namespaced, &[], &[]),
-    row(CORE, "secrets", "Secret", Namespaced, &[], &["type"]),
-    row(CORE, "services", "Service", Namespaced, &[Status], &[]),
-    row(CORE, "serviceaccounts", "ServiceAccount", Namespaced, &[], &[]),
-    row(CORE, "endpoints", "Endpoints", Namespaced, &[], &[]),
-    row(CORE, "events", "Event", Namespaced, &[], EVENT_FIELDS),
-    row(CORE, "pods", "Pod", Namespaced, &[Status], &["status.phase", "spec.nodeName"]),
-    row(APPS, "deployments", "Deployment", Namespaced, &[Status, Generation], &[]),
-    row(("batch", "v1"), "jobs", "Job", Namespaced, &[Status, Generation], &[]),
-    row(("coordination.k8s.io", "v1"), "leases", "Lease", Namespaced, &[], &[]),
-    row(("discovery.k8s.io", "v1"), "endpointslices", "EndpointSlice", Namespaced, &[Generation], &[]),
-    row(RBAC, "roles", "Role", Namespaced, &[], &[]),
-    row(RBAC, "rolebindings", "RoleBinding", Namespaced, &[], &[]),
-    row(RBAC, "clusterroles", "ClusterRole", Cluster, &[], &[]),
-    row(RBAC, "clusterrolebindings", "ClusterRoleBinding", Cluster, &[], &[]),
+    row(CORE, "namespaces", "Namespace", &["ns"], &[Status], &["status.phase"]),
+    row(CORE, "configmaps", "ConfigMap", &["cm"], &[Namespace], &[]),
+    row(CORE, "endpoints", "Endpoints", &["ep"], &[Namespace], &[]),
+    row(CORE, "events", "Event", &["ev"], &[Namespace], events::CORE_FIELDS),
+    row(CORE, "pods", "Pod", &["po"], &[Namespace, Status, All], &["status.phase", "spec.nodeName"]),
+    row(CORE, "secrets", "Secret", &[], &[Namespace], &["type"]),
+    row(CORE, "serviceaccounts", "ServiceAccount", &["sa"], &[Namespace], &[]),
+    row(CORE, "services", "Service", &["svc"], &[Namespace, Status, All], &[]),
+    row(APPS, "deployments", "Deployment", &["deploy"], &[Namespace, Status, Scale, Generation, All], &[]),
+    row(("batch", "v1"), "jobs", "Job", &[], &[Namespace, Status, Generation, All], &[]),
+    row(("coordination.k8s.io", "v1"), "leases", "Lease", &[], &[Namespace], &[]),
+    row(("discovery.k8s.io", "v1"), "endpointslices", "EndpointSlice", &[], &[Namespace, Generation], &[]),
+    row(("events.k8s.io", "v1"), "events", "Event", &["ev"], &[Namespace], events::NEW_FIELDS),
+    row(
+        ("apiextensions.k8s.io", "v1"),
+        "customresourcedefinitions",
+        "CustomResourceDefinition",
+        &["crd", "crds"],
+        &[Status, Generation],
+        &[],
+    ),
+    row(RBAC, "clusterrolebindings", "ClusterRoleBinding", &[], &[], &[]),
+    row(RBAC, "clusterroles", "ClusterRole", &[], &[], &[]),
+    row(RBAC, "rolebindings", "RoleBinding", &[], &[Namespace], &[]),
+    row(RBAC, "roles", "Role", &[], &[Namespace], &[]),
 ];
+
+/// The newer group of events shows the same objects as the older.
+const EVENTS: ViewOf = ViewOf { group: "", plural: "events", show: events::to_new, store: events::to_core };
 
 /// The built-in kinds.
 pub(super) fn kinds() -> Vec<Kind> {
@@ -84,17 +82,27 @@ pub(super) fn kinds() -> Vec<Kind> {
 }
 
 fn kind(row: &Row) -> Kind {
+    let singular = match row.kind {
+        // As Kubernetes has it.
+        "Endpoints" => "endpoints".to_owned(),
+        kind => kind.to_lowercase(),
+    };
     Kind {
         group: row.group.to_owned(),
         plural: row.plural.to_owned(),
+        singular,
         kind: row.kind.to_owned(),
-        namespaced: row.scope == Namespaced,
-        versions: vec![Version { name: row.version.to_owned(), schema: None }],
+        short_names: row.short.iter().map(ToString::to_string).collect(),
+        categories: if row.has.contains(&All) { vec!["all".to_owned()] } else { Vec::new() },
+        namespaced: row.has.contains(&Namespace),
+        versions: vec![Version { name: row.version.to_owned(), schema: None, columns: builtin_columns(row.kind) }],
         storage: 0,
         has_status: row.has.contains(&Status),
+        has_scale: row.has.contains(&Scale),
         has_generation: row.has.contains(&Generation),
         fields: row.fields,
         custom: false,
+        view: (row.group == "events.k8s.io").then_some(&EVENTS),
         resource: ResourceId::UNASSIGNED,
     }
 }
