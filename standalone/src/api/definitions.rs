@@ -58,7 +58,8 @@ pub(crate) async fn synchronise(inner: &Inner) -> Result<(), StoreError> {
             Some(stored) => {
                 let live = stored.value();
                 metadata::keep_system_fields(&mut object, &live);
-                metadata::of(&mut object).insert("resourceVersion".to_owned(), live["metadata"]["resourceVersion"].clone());
+                metadata::of(&mut object)
+                    .insert("resourceVersion".to_owned(), live["metadata"]["resourceVersion"].clone());
                 if object == live {
                     return None;
                 }
@@ -71,7 +72,9 @@ pub(crate) async fn synchronise(inner: &Inner) -> Result<(), StoreError> {
         Some(inner.store.commit(kind.resource, key, change))
     });
     let outcomes = join_all(changes).await;
-    outcomes.into_iter().collect::<Result<Vec<_>, CommitError>>().map(drop).map_err(|error| {
-        StoreError::Unavailable(error.to_string())
-    })
+    outcomes
+        .into_iter()
+        .collect::<Result<Vec<_>, CommitError>>()
+        .map(drop)
+        .map_err(|error| StoreError::Unavailable(error.to_string()))
 }

@@ -93,8 +93,7 @@ fn api_group(group: &Group<'_>) -> Value {
 
 /// `/apis`
 fn group_list(registry: &Registry) -> Value {
-    let groups: Vec<Value> =
-        groups(registry).iter().filter(|group| !group.name.is_empty()).map(api_group).collect();
+    let groups: Vec<Value> = groups(registry).iter().filter(|group| !group.name.is_empty()).map(api_group).collect();
     json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
 }
 
@@ -183,11 +182,8 @@ fn aggregated(registry: &Registry, core: bool, document_version: &str) -> Value 
         .iter()
         .filter(|group| group.name.is_empty() == core)
         .map(|group| {
-            let versions: Vec<Value> = group
-                .versions
-                .iter()
-                .map(|(version, kinds)| aggregated_version(group.name, version, kinds))
-                .collect();
+            let versions: Vec<Value> =
+                group.versions.iter().map(|(version, kinds)| aggregated_version(group.name, version, kinds)).collect();
             let mut metadata = json!({"creationTimestamp": null});
             if !core {
                 metadata["name"] = json!(group.name);
@@ -224,10 +220,10 @@ fn aggregated_version(group: &str, version: &str, kinds: &[&Kind]) -> Value {
             let subresources: Vec<Value> = subresources(kind)
                 .into_iter()
                 .map(|(name, other, verbs)| {
-                    let response = other
-                        .map_or_else(|| own.clone(), |[group, version, kind]| {
-                            json!({"group": group, "version": version, "kind": kind})
-                        });
+                    let response = other.map_or_else(
+                        || own.clone(),
+                        |[group, version, kind]| json!({"group": group, "version": version, "kind": kind}),
+                    );
                     json!({"subresource": name, "responseKind": response, "verbs": verbs})
                 })
                 .collect();
@@ -237,8 +233,8 @@ fn aggregated_version(group: &str, version: &str, kinds: &[&Kind]) -> Value {
             resource
         })
         .collect();
-    resources.extend(
-        reviews::KINDS.iter().filter(|review| review.group == group && review.version == version).map(|review| {
+    resources.extend(reviews::KINDS.iter().filter(|review| review.group == group && review.version == version).map(
+        |review| {
             json!({
                 "resource": review.plural,
                 "responseKind": {"group": group, "version": version, "kind": review.kind},
@@ -246,8 +242,8 @@ fn aggregated_version(group: &str, version: &str, kinds: &[&Kind]) -> Value {
                 "singularResource": review.kind.to_lowercase(),
                 "verbs": ["create"],
             })
-        }),
-    );
+        },
+    ));
     json!({"version": version, "freshness": "Current", "resources": resources})
 }
 

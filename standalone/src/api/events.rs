@@ -77,7 +77,10 @@ mod tests {
             "involvedObject": {"name": "t"}, "reportingComponent": "c", "reason": "R", "type": "Normal",
         });
         let new = to_new(core.clone());
-        assert_eq!((&new["note"], &new["regarding"]["name"], &new["deprecatedCount"]), (&json!("m"), &json!("t"), &json!(2)));
+        assert_eq!(
+            (&new["note"], &new["regarding"]["name"], &new["deprecatedCount"]),
+            (&json!("m"), &json!("t"), &json!(2))
+        );
         assert_eq!(to_core(new), core);
         assert_eq!(CORE_FIELDS.len(), NEW_FIELDS.len());
     }

@@ -10,10 +10,8 @@ use super::write::{PatchBody, Proposal, Writing, Written};
 /// The `Scale` of an object.
 pub(crate) fn of(object: &Value) -> Value {
     let kept = ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"];
-    let metadata: serde_json::Map<String, Value> = kept
-        .iter()
-        .filter_map(|field| Some(((*field).to_owned(), object["metadata"].get(field)?.clone())))
-        .collect();
+    let metadata: serde_json::Map<String, Value> =
+        kept.iter().filter_map(|field| Some(((*field).to_owned(), object["metadata"].get(field)?.clone()))).collect();
     json!({
         "kind": "Scale",
         "apiVersion": "autoscaling/v1",

@@ -110,7 +110,13 @@ impl Column {
 }
 
 /// A table of `objects`. Without `head` the column definitions are left out, as in all but the first event of a watch.
-pub(crate) fn table(columns: &[Column], objects: &[Value], include: IncludeObject, head: bool, metadata: &Value) -> Value {
+pub(crate) fn table(
+    columns: &[Column],
+    objects: &[Value],
+    include: IncludeObject,
+    head: bool,
+    metadata: &Value,
+) -> Value {
     let now = Timestamp::now();
     let rows: Vec<Value> = objects
         .iter()

@@ -93,8 +93,7 @@ impl<'a> View<'a> {
         };
         let size: usize = items.iter().map(|object| object.json.len() + 1).sum();
         let mut list = Vec::with_capacity(size + 256);
-        let head =
-            format!(r#"{{"kind":"{kind}","apiVersion":"{api_version}","metadata":{metadata},"items":["#);
+        let head = format!(r#"{{"kind":"{kind}","apiVersion":"{api_version}","metadata":{metadata},"items":["#);
         list.extend_from_slice(head.as_bytes());
         for (index, object) in items.iter().enumerate() {
             if index > 0 {

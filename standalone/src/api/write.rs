@@ -115,7 +115,10 @@ impl Writing<'_> {
                 Ok(Written { object, created: true })
             };
         }
-        let stored = self.commit(key, Change::Create(self.kind().store(object))).await.map_err(|error| self.failed(&error, &name))?;
+        let stored = self
+            .commit(key, Change::Create(self.kind().store(object)))
+            .await
+            .map_err(|error| self.failed(&error, &name))?;
         Ok(Written { object: self.show(&stored), created: true })
     }
 

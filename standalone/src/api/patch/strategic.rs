@@ -79,7 +79,8 @@ fn merge_list(document: &mut Value, patch: &[Value], shape: Shape<'_>) -> Result
     let replaces = |item: &Value| item.get("$patch").is_some_and(|directive| directive == "replace");
     let key = merge_key(shape);
     let is_set = shape.is_set();
-    let Some(list) = document.as_array_mut().filter(|_| (key.is_some() || is_set) && !patch.iter().any(replaces)) else {
+    let Some(list) = document.as_array_mut().filter(|_| (key.is_some() || is_set) && !patch.iter().any(replaces))
+    else {
         let kept = patch.iter().filter(|item| item.get("$patch").is_none());
         *document = kept.map(plain).collect();
         return Ok(());

@@ -11,10 +11,7 @@ pub(crate) fn columns(kind: &str) -> Vec<Column> {
     let own = match kind {
         "Namespace" => vec![text("Status", 0, |o, _| o["status"]["phase"].clone())],
         "ConfigMap" => vec![text("Data", 0, |o, _| json!(count(&o["data"]) + count(&o["binaryData"])))],
-        "Secret" => vec![
-            text("Type", 0, |o, _| o["type"].clone()),
-            text("Data", 0, |o, _| json!(count(&o["data"]))),
-        ],
+        "Secret" => vec![text("Type", 0, |o, _| o["type"].clone()), text("Data", 0, |o, _| json!(count(&o["data"])))],
         "ServiceAccount" => vec![text("Secrets", 0, |o, _| json!(count(&o["secrets"])))],
         "Service" => vec![
             text("Type", 0, |o, _| o["spec"]["type"].clone()),
@@ -30,7 +27,9 @@ pub(crate) fn columns(kind: &str) -> Vec<Column> {
             text("Restarts", 0, |o, _| json!(restarts(o).to_string())),
         ],
         "Deployment" => vec![
-            text("Ready", 0, |o, _| json!(format!("{}/{}", number(&o["status"]["readyReplicas"]), number(&o["spec"]["replicas"])))),
+            text("Ready", 0, |o, _| {
+                json!(format!("{}/{}", number(&o["status"]["readyReplicas"]), number(&o["spec"]["replicas"])))
+            }),
             text("Up-to-date", 0, |o, _| json!(number(&o["status"]["updatedReplicas"]))),
             text("Available", 0, |o, _| json!(number(&o["status"]["availableReplicas"]))),
         ],
@@ -44,19 +43,13 @@ pub(crate) fn columns(kind: &str) -> Vec<Column> {
         "Lease" => vec![text("Holder", 0, |o, _| o["spec"]["holderIdentity"].clone())],
         "Event" => return event(),
         "CustomResourceDefinition" => {
-            return vec![
-                Column::name(),
-                text("Created At", 0, |o, _| o["metadata"]["creationTimestamp"].clone()),
-            ];
+            return vec![Column::name(), text("Created At", 0, |o, _| o["metadata"]["creationTimestamp"].clone())];
         }
         "RoleBinding" | "ClusterRoleBinding" => vec![text("Role", 0, |o, _| {
             json!(format!("{}/{}", plain(&o["roleRef"]["kind"]), plain(&o["roleRef"]["name"])))
         })],
         "Role" | "ClusterRole" => {
-            return vec![
-                Column::name(),
-                text("Created At", 0, |o, _| o["metadata"]["creationTimestamp"].clone()),
-            ];
+            return vec![Column::name(), text("Created At", 0, |o, _| o["metadata"]["creationTimestamp"].clone())];
         }
         _ => Vec::new(),
     };
@@ -114,7 +107,11 @@ fn external_address(service: &Value) -> Value {
         "ExternalName" => service["spec"]["externalName"].clone(),
         "LoadBalancer" => {
             let ingress: Vec<&str> = list(&service["status"]["loadBalancer"]["ingress"])
-                .map(|ingress| if ingress["ip"].is_string() { plain(&ingress["ip"]) } else { plain(&ingress["hostname"]) })
+                .map(
+                    |ingress| {
+                        if ingress["ip"].is_string() { plain(&ingress["ip"]) } else { plain(&ingress["hostname"]) }
+                    },
+                )
                 .collect();
             json!(if ingress.is_empty() { "<pending>".to_owned() } else { ingress.join(",") })
         }

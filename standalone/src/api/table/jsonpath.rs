@@ -102,7 +102,9 @@ fn first<'v>(steps: &[Step], value: &'v Value) -> Option<&'v Value> {
         Step::Where(path, text) => value
             .as_array()?
             .iter()
-            .filter(|item| path.iter().try_fold(*item, |item, name| item.get(name)).and_then(Value::as_str) == Some(text))
+            .filter(|item| {
+                path.iter().try_fold(*item, |item, name| item.get(name)).and_then(Value::as_str) == Some(text)
+            })
             .find_map(|item| first(rest, item)),
     }
 }
