@@ -20,6 +20,7 @@ use tower::ServiceExt as _;
 use self::delete::is_namespace;
 use self::discovery::Discovery;
 use self::failure::Failure;
+use self::openapi::OpenApi;
 use self::registry::Registry;
 use self::request::{Params, Target, User};
 use self::store::{Key, Object, ResourceId, Store};
@@ -37,6 +38,7 @@ mod fields;
 mod guard;
 mod list;
 mod metadata;
+mod openapi;
 mod patch;
 mod registry;
 mod request;
@@ -80,6 +82,7 @@ struct Inner {
     store: Store,
     settings: Settings,
     discovery: Discovery,
+    openapi: OpenApi,
     /// Ends watches and background work.
     shutdown: CancellationToken,
 }
@@ -125,7 +128,14 @@ impl Api {
         let registry = Registry::new(&settings.definitions);
         let (store, notable) = Store::open(pool, &registry).await?;
         let shutdown = CancellationToken::new();
-        let inner = Arc::new(Inner { registry, store, settings, discovery: Discovery::default(), shutdown });
+        let inner = Arc::new(Inner {
+            registry,
+            store,
+            settings,
+            discovery: Discovery::default(),
+            openapi: OpenApi::default(),
+            shutdown,
+        });
         // Together, so that they share a sync of the disk.
         tokio::try_join!(inner.create_namespaces(), definitions::synchronise(&inner))?;
         let tasks = TaskTracker::new();

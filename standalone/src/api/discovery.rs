@@ -106,8 +106,11 @@ fn one_group(registry: &Registry, name: &str) -> Option<Value> {
     Some(group)
 }
 
-/// Subresources of a kind: name, the type exchanged if it is not the kind itself, verbs.
-fn subresources(kind: &Kind) -> Vec<(&'static str, Option<[&'static str; 3]>, &'static [&'static str])> {
+/// Group, version and kind of what a subresource exchanges, if that is not the kind itself.
+type Exchanged = Option<[&'static str; 3]>;
+
+/// Subresources of a kind: name, type exchanged, verbs.
+fn subresources(kind: &Kind) -> Vec<(&'static str, Exchanged, &'static [&'static str])> {
     const READ_WRITE: &[&str] = &["get", "patch", "update"];
     let mut list = Vec::new();
     if kind.has_scale {

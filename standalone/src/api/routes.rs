@@ -18,6 +18,7 @@ use super::definitions::{KEPT, is_definition};
 use super::delete::{DeleteOptions, Deleted};
 use super::failure::Failure;
 use super::metadata;
+use super::openapi;
 use super::request::{self, Params, Target};
 use super::reviews;
 use super::scale;
@@ -29,6 +30,9 @@ use super::write::{PatchBody, Writing};
 /// The endpoint's routes. No fallback, so that it can be merged with others.
 pub(super) fn router(inner: Arc<Inner>) -> Router {
     Router::new()
+        .route("/openapi/v2", get(openapi_v2))
+        .route("/openapi/v3", get(openapi_v3))
+        .route("/openapi/v3/{*path}", get(openapi_v3))
         .route("/version", get(version))
         .route("/api", get(discover))
         .route("/api/", get(discover))
@@ -39,11 +43,36 @@ pub(super) fn router(inner: Arc<Inner>) -> Router {
         .with_state(inner)
 }
 
-/// Answers `kubectl version`. Says a current version of Kubernetes, so that clients do not warn about skew.
+/// The version of Kubernetes whose API this is. A current one, so that clients do not warn about skew.
+pub(super) const VERSION: &str = "v1.34.0";
+
+/// Answers `kubectl version`.
 async fn version() -> Response {
-    json_response(StatusCode::OK, Bytes::from_static(
-        br#"{"major":"1","minor":"34","gitVersion":"v1.34.0+weir","gitCommit":"","gitTreeState":"clean","buildDate":"","goVersion":"","compiler":"rustc","platform":"linux/amd64"}"#,
-    ))
+    let version = json!({
+        "major": "1",
+        "minor": "34",
+        "gitVersion": format!("{VERSION}+weir"),
+        "gitCommit": "",
+        "gitTreeState": "clean",
+        "buildDate": "",
+        "goVersion": "",
+        "compiler": "rustc",
+        "platform": format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH),
+    });
+    json_response(StatusCode::OK, version.to_string())
+}
+
+async fn openapi_v2(State(inner): State<Arc<Inner>>, request: Request) -> Response {
+    let document = inner.openapi.v2(&inner.registry, &inner.settings.definitions);
+    cached(document, openapi::V2_TYPE, request.headers())
+}
+
+async fn openapi_v3(State(inner): State<Arc<Inner>>, request: Request) -> Response {
+    let path = request.uri().path().trim_start_matches("/openapi/v3").trim_matches('/');
+    match inner.openapi.v3(&inner.registry, &inner.settings.definitions, path) {
+        Some(document) => cached(document, "application/json", request.headers()),
+        None => Failure::no_such_path().into_response(),
+    }
 }
 
 /// What is served, in the form the client prefers.
@@ -54,11 +83,16 @@ async fn discover(State(inner): State<Arc<Inner>>, request: Request) -> Response
     }
 }
 
+/// What tells two documents apart.
+pub(super) fn hash(document: &[u8]) -> u64 {
+    let mut hasher = std::hash::DefaultHasher::new();
+    document.hash(&mut hasher);
+    hasher.finish()
+}
+
 /// A document that stays the same, known by its contents.
 fn cached(body: Bytes, content_type: &'static str, headers: &HeaderMap) -> Response {
-    let mut hasher = std::hash::DefaultHasher::new();
-    body.hash(&mut hasher);
-    let tag = format!("\"{:016X}\"", hasher.finish());
+    let tag = format!("\"{:016X}\"", hash(&body));
     let known = headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());
     let mut response = if known { Response::new(Body::empty()) } else { Response::new(Body::from(body)) };
     if known {

@@ -46,7 +46,7 @@ fn selector(selector: &Value) -> String {
 impl Writing<'_> {
     /// PUT of a `Scale`. Its resourceVersion, if it has one, must be the object's.
     pub(crate) async fn put_scale(&mut self, scale: &Value) -> Result<Written, Failure> {
-        self.change(|live| propose(live, scale)).await.map(scaled)
+        self.change(|live| propose(live, scale)).await.map(|written| scaled(&written))
     }
 
     /// PATCH of a `Scale`.
@@ -63,7 +63,7 @@ impl Writing<'_> {
             }
             propose(live, &scale)
         };
-        self.change(change).await.map(scaled)
+        self.change(change).await.map(|written| scaled(&written))
     }
 }
 
@@ -85,6 +85,6 @@ fn propose(live: &Value, scale: &Value) -> Result<Proposal, Failure> {
     Ok(Proposal { object, applied: None })
 }
 
-fn scaled(written: Written) -> Written {
+fn scaled(written: &Written) -> Written {
     Written { object: of(&written.object), created: false }
 }

@@ -156,17 +156,17 @@ mod tests {
         document
     }
 
-    fn deployment(containers: Value) -> Value {
+    fn deployment(containers: &Value) -> Value {
         json!({"spec": {"template": {"spec": {"containers": containers}}}})
     }
 
     #[test]
     fn keyed_lists_merge_by_their_key() {
-        let live = deployment(json!([
+        let live = deployment(&json!([
             {"name": "c", "image": "x", "env": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]},
             {"name": "side", "image": "y"},
         ]));
-        let patch = deployment(json!([{
+        let patch = deployment(&json!([{
             "name": "c",
             "image": "z",
             "$setElementOrder/env": [{"name": "A"}, {"name": "C"}],
@@ -174,7 +174,7 @@ mod tests {
         }]));
         assert_eq!(
             merged(live, &patch),
-            deployment(json!([
+            deployment(&json!([
                 {"name": "c", "image": "z", "env": [{"name": "A", "value": "1"}, {"name": "C", "value": "3"}]},
                 {"name": "side", "image": "y"},
             ]))
@@ -183,8 +183,8 @@ mod tests {
 
     #[test]
     fn order_directive_sorts_and_keeps_others_in_place() {
-        let live = deployment(json!([{"name": "b"}, {"name": "x"}, {"name": "a"}]));
-        let mut patch = deployment(json!([{"name": "c"}]));
+        let live = deployment(&json!([{"name": "b"}, {"name": "x"}, {"name": "a"}]));
+        let mut patch = deployment(&json!([{"name": "c"}]));
         patch["spec"]["template"]["spec"]["$setElementOrder/containers"] =
             json!([{"name": "a"}, {"name": "b"}, {"name": "c"}]);
         let names: Vec<Value> = merged(live, &patch)["spec"]["template"]["spec"]["containers"]
@@ -220,8 +220,8 @@ mod tests {
 
     #[test]
     fn lists_without_a_key_are_replaced() {
-        let live = deployment(json!([{"name": "c", "args": ["a", "b"]}]));
-        let patch = deployment(json!([{"name": "c", "args": ["z"]}]));
-        assert_eq!(merged(live, &patch), deployment(json!([{"name": "c", "args": ["z"]}])));
+        let live = deployment(&json!([{"name": "c", "args": ["a", "b"]}]));
+        let patch = deployment(&json!([{"name": "c", "args": ["z"]}]));
+        assert_eq!(merged(live, &patch), deployment(&json!([{"name": "c", "args": ["z"]}])));
     }
 }
