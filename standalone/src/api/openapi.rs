@@ -30,7 +30,12 @@ pub(crate) struct OpenApi {
 
 impl OpenApi {
     /// The document at `path`, below `/openapi/v3`; the index for an empty path.
-    pub(crate) fn v3(&self, registry: &Registry, definitions: &[CustomResourceDefinition], path: &str) -> Option<Bytes> {
+    pub(crate) fn v3(
+        &self,
+        registry: &Registry,
+        definitions: &[CustomResourceDefinition],
+        path: &str,
+    ) -> Option<Bytes> {
         let documents = self.v3.get_or_init(|| {
             let all = group_versions(registry).into_iter();
             all.map(|(path, kinds)| (path, Bytes::from(document(&kinds, definitions).to_string()))).collect()
@@ -126,8 +131,10 @@ fn custom_schema(
     let mut schema = schema.and_then(|schema| serde_json::to_value(schema).ok()).unwrap_or_else(|| json!({}));
     generator.subschema_for::<k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta>();
     let text = |description: &str| json!({"type": "string", "description": description});
-    schema["properties"]["apiVersion"] = text("APIVersion defines the versioned schema of this representation of an object.");
-    schema["properties"]["kind"] = text("Kind is a string value representing the REST resource this object represents.");
+    schema["properties"]["apiVersion"] =
+        text("APIVersion defines the versioned schema of this representation of an object.");
+    schema["properties"]["kind"] =
+        text("Kind is a string value representing the REST resource this object represents.");
     schema["properties"]["metadata"] = json!({
         "description": "Standard object's metadata.",
         "allOf": [{"$ref": format!("#/components/schemas/{OBJECT_META}")}],
@@ -171,10 +178,7 @@ fn add_paths(paths: &mut Map<String, Value>, kind: &Kind, version: &str, schema:
         operation["requestBody"] = json!({"content": {"application/json": {"schema": reference}}});
         operation
     };
-    paths.insert(
-        collection.clone(),
-        json!({"get": operation("list", "list"), "post": with_body("post", "create")}),
-    );
+    paths.insert(collection.clone(), json!({"get": operation("list", "list"), "post": with_body("post", "create")}));
     paths.insert(
         format!("{collection}/{{name}}"),
         json!({

@@ -90,10 +90,8 @@ fn operation(operation: &Value) -> Message {
     let consumes = object(&operation["requestBody"]["content"]).map(|(media_type, _)| media_type);
     let parameters = operation["parameters"].as_array().into_iter().flatten().map(|parameter| {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let query = message()
-            .field(2, "query")
-            .field(4, text(&parameter["name"]))
-            .field(6, text(&parameter["schema"]["type"]));
+        let query =
+            message().field(2, "query").field(4, text(&parameter["name"])).field(6, text(&parameter["schema"]["type"]));
         // ParametersItem, Parameter, NonBodyParameter: a choice in a choice in a choice.
         message().field(1, message().field(2, message().field(3, query)))
     });
@@ -103,7 +101,10 @@ fn operation(operation: &Value) -> Message {
         .fields(7, consumes)
         .fields(8, parameters)
         .field(9, message().field(1, ok))
-        .fields(13, ["x-kubernetes-action", "x-kubernetes-group-version-kind"].map(|name| extension(name, &operation[name])))
+        .fields(
+            13,
+            ["x-kubernetes-action", "x-kubernetes-group-version-kind"].map(|name| extension(name, &operation[name])),
+        )
 }
 
 fn schema(value: &Value) -> Message {
