@@ -39,7 +39,7 @@ impl Command {
             for name in names {
                 let object = session.client.get(&target.kind.object_path(&session.namespace, &name)).await?;
                 let events = events(&session, target.kind, &object).await;
-                texts.push(describe(&object) + &show_events(&events, Timestamp::now()));
+                texts.push(describe(&object, &events, Timestamp::now()));
             }
         }
         if texts.is_empty() {
@@ -68,32 +68,41 @@ async fn events(session: &Session, kind: &Kind, object: &Value) -> Vec<Value> {
 }
 
 fn show_events(events: &[Value], now: Timestamp) -> String {
-    if events.is_empty() {
-        return "Events:  <none>\n".to_owned();
-    }
-    let heading = ["  Type", "Reason", "Age", "From", "Message"].map(str::to_owned).to_vec();
-    let rows = events.iter().map(|event| {
+    let names = ["Type", "Reason", "Age", "From", "Message"];
+    let mut rows = vec![
+        names.map(str::to_owned).to_vec(),
+        ["----", "------", "----", "----", "-------"].map(str::to_owned).to_vec(),
+    ];
+    for event in events {
         let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let last = [text("/lastTimestamp"), text("/eventTime")].into_iter().find(|time| !time.is_empty());
-        let seen = age(&last.unwrap_or_default(), now);
+        let either =
+            |first: &str, second: &str| Some(text(first)).filter(|it| !it.is_empty()).unwrap_or_else(|| text(second));
+        let seen = age(&either("/lastTimestamp", "/eventTime"), now);
         let count = event["count"].as_i64().unwrap_or(1);
         let seen =
             if count > 1 { format!("{seen} (x{count} over {})", age(&text("/firstTimestamp"), now)) } else { seen };
-        let from = [text("/source/component"), text("/reportingComponent")].into_iter().find(|name| !name.is_empty());
-        vec![format!("  {}", text("/type")), text("/reason"), seen, from.unwrap_or_default(), text("/message")]
-    });
-    format!("Events:\n{}", Table { heading, rows: rows.collect() }.render(true))
+        rows.push(vec![
+            text("/type"),
+            text("/reason"),
+            seen,
+            either("/source/component", "/reportingComponent"),
+            text("/message"),
+        ]);
+    }
+    rows.iter_mut().for_each(|row| row[0].insert_str(0, "  "));
+    let table = Table { heading: rows.remove(0), rows };
+    format!("Events:\n{}", table.render_within(true, &table.widths(true), "  "))
 }
 
 /// An object as an indented outline: names and labels first, then every field under a readable title.
-fn describe(object: &Value) -> String {
+fn describe(object: &Value, events: &[Value], now: Timestamp) -> String {
     let mut lines = Lines::default();
     let metadata = &object["metadata"];
     for name in ["name", "namespace"] {
         lines.field(0, &title(name), metadata[name].as_str().unwrap_or_default());
     }
-    for name in ["labels", "annotations"] {
-        lines.map(&title(name), metadata[name].as_object());
+    for (name, separator) in [("labels", "="), ("annotations", ": ")] {
+        lines.map(&title(name), metadata[name].as_object(), separator);
     }
     for name in ["apiVersion", "kind"] {
         lines.field(0, &title(name), object[name].as_str().unwrap_or_default());
@@ -111,7 +120,11 @@ fn describe(object: &Value) -> String {
         }
         lines.value(0, &title(name), &value);
     }
-    lines.render()
+    if events.is_empty() {
+        lines.field(0, "Events", "<none>");
+        return lines.render();
+    }
+    lines.render() + &show_events(events, now)
 }
 
 /// Lines of which neighbours with a value align it.
@@ -123,11 +136,11 @@ impl Lines {
         self.0.push((format!("{}{label}:", "  ".repeat(level)), Some(value.to_owned())));
     }
 
-    fn map(&mut self, label: &str, map: Option<&Map<String, Value>>) {
+    fn map(&mut self, label: &str, map: Option<&Map<String, Value>>, separator: &str) {
         let mut entries = map.into_iter().flatten().map(|(key, value)| (key, show(value)));
         let Some((key, value)) = entries.next() else { return self.field(0, label, "<none>") };
-        self.field(0, label, &format!("{key}={value}"));
-        self.0.extend(entries.map(|(key, value)| (String::new(), Some(format!("{key}={value}")))));
+        self.field(0, label, &format!("{key}{separator}{value}"));
+        self.0.extend(entries.map(|(key, value)| (String::new(), Some(format!("{key}{separator}{value}")))));
     }
 
     fn value(&mut self, level: usize, label: &str, value: &Value) {
@@ -212,18 +225,18 @@ mod tests {
     fn an_object_becomes_an_outline() {
         let object = json!({
             "apiVersion": "eventing.knative.dev/v1", "kind": "Trigger",
-            "metadata": {"name": "t", "namespace": "default", "uid": "7", "labels": {"a": "b", "c": "d"}, "managedFields": []},
+            "metadata": {"name": "t", "namespace": "default", "uid": "7", "labels": {"a": "b", "c": "d"}, "annotations": {"e": "f"}, "managedFields": []},
             "spec": {"broker": "default", "subscriber": {"uri": "http://x"}},
             "status": {"conditions": [{"status": "True", "type": "Ready"}], "observedGeneration": 1}
         });
         assert_eq!(
-            describe(&object),
+            describe(&object, &[], Timestamp::UNIX_EPOCH),
             "\
 Name:         t
 Namespace:    default
 Labels:       a=b
               c=d
-Annotations:  <none>
+Annotations:  e: f
 API Version:  eventing.knative.dev/v1
 Kind:         Trigger
 Metadata:
@@ -237,6 +250,7 @@ Status:
     Status:             True
     Type:               Ready
   Observed Generation:  1
+Events:                 <none>
 "
         );
     }
@@ -244,12 +258,11 @@ Status:
     #[test]
     fn events_are_listed_with_their_age_and_count() {
         let now = "2026-01-01T00:10:00Z".parse().expect("time");
-        assert_eq!(show_events(&[], now), "Events:  <none>\n");
         let event = json!({"type": "Warning", "reason": "Odd", "message": "it is", "count": 3, "source": {"component": "weir"},
             "firstTimestamp": "2026-01-01T00:00:00Z", "lastTimestamp": "2026-01-01T00:09:55Z"});
         assert_eq!(
             show_events(&[event], now),
-            "Events:\n  Type      Reason   Age                From   Message\n  Warning   Odd      5s (x3 over 10m)   weir   it is\n"
+            "Events:\n  Type     Reason  Age               From  Message\n  ----     ------  ----              ----  -------\n  Warning  Odd     5s (x3 over 10m)  weir  it is\n"
         );
     }
 }

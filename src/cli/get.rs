@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::connect::{Connect, Session};
 use super::format::{Format, without_managed_fields};
-use super::table::{Style, Table};
+use super::table::{GAP, Style, Table};
 use super::target::{self, Target};
 use super::{Invocation, output};
 use crate::client::{JSON, Kind, Kinds, Query, RequestError, TABLE, watch};
@@ -231,7 +231,7 @@ impl Screen {
         for (known, width) in self.widths.iter_mut().zip(&widths) {
             *known = (*known).max(*width);
         }
-        let text = table.render_within(self.heading, &self.widths);
+        let text = table.render_within(self.heading, &self.widths, GAP);
         self.heading = false;
         self.names = table.heading;
         text
@@ -245,5 +245,27 @@ fn name_items(kind: &Kind, answer: &mut Value) {
             item.entry("apiVersion").or_insert_with(|| json!(kind.api_version()));
             item.entry("kind").or_insert_with(|| json!(kind.kind));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(heading: &[&str], rows: &[&[&str]]) -> Table {
+        let texts = |cells: &[&str]| cells.iter().map(|&cell| cell.to_owned()).collect();
+        Table { heading: texts(heading), rows: rows.iter().map(|row| texts(row)).collect() }
+    }
+
+    #[test]
+    fn rows_of_a_watch_keep_their_columns_and_name_them_once() {
+        let mut screen = Screen { heading: true, ..Screen::default() };
+        assert_eq!(screen.add(table(&["NAME", "READY"], &[])), "");
+        assert_eq!(
+            screen.add(table(&["NAME", "READY"], &[&["long-name", "True"]])),
+            "NAME        READY\nlong-name   True\n"
+        );
+        // Later tables come without column names.
+        assert_eq!(screen.add(table(&[], &[&["a", "False"]])), "a           False\n");
     }
 }

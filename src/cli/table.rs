@@ -9,6 +9,9 @@ use serde_json::Value;
 use crate::client::Kind;
 use crate::jsonpath::{Template, show};
 
+/// Between the columns of `kubectl get`.
+pub(crate) const GAP: &str = "   ";
+
 /// Rows under a heading, ready to be laid out.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Table {
@@ -97,21 +100,18 @@ impl Table {
         widths
     }
 
-    /// Lines of text, columns three spaces apart as `kubectl` has it.
+    /// Lines of text as `kubectl get` prints them.
     pub(crate) fn render(&self, heading: bool) -> String {
-        self.render_within(heading, &self.widths(heading))
+        self.render_within(heading, &self.widths(heading), GAP)
     }
 
-    /// The same in columns of at least the given widths: for rows that follow others.
-    pub(crate) fn render_within(&self, heading: bool, widths: &[usize]) -> String {
+    /// The same in columns of the given widths, `gap` apart. The last one is not padded.
+    pub(crate) fn render_within(&self, heading: bool, widths: &[usize], gap: &str) -> String {
         let mut text = String::new();
         for row in heading.then_some(&self.heading).into_iter().chain(&self.rows) {
-            let mut line = String::new();
-            for (cell, &width) in row.iter().zip(widths) {
-                let _ = write!(line, "{cell:width$}   ");
+            for (at, (cell, &width)) in row.iter().zip(widths).enumerate() {
+                let _ = if at + 1 < row.len() { write!(text, "{cell:width$}{gap}") } else { writeln!(text, "{cell}") };
             }
-            text.push_str(line.trim_end());
-            text.push('\n');
         }
         text
     }
@@ -197,7 +197,7 @@ mod tests {
         let now = "2026-01-01T00:05:03Z".parse().expect("time");
         let list = json!({"items": [object()]});
         let text = Table::of(&list, &broker(), Style::default(), now).render(true);
-        assert_eq!(text, "NAME      URL          AGE    READY   REASON\ndefault   http://x/y   5m3s   True\n");
+        assert_eq!(text, "NAME      URL          AGE    READY   REASON\ndefault   http://x/y   5m3s   True    \n");
         let wide = Style { wide: true, namespaces: true, kinds: true };
         let text = Table::of(&list, &broker(), wide, now).render(false);
         assert_eq!(
@@ -212,9 +212,9 @@ mod tests {
             "columnDefinitions": [{"name": "Name"}, {"name": "N", "priority": 1}, {"name": "Age", "priority": 0}],
             "rows": [{"cells": ["a", 7, "5s"], "object": {"metadata": {"namespace": "ns"}}}, {"cells": ["b", null, null]}]});
         let table = |style| Table::of(&answer, &broker(), style, Timestamp::UNIX_EPOCH).render(true);
-        assert_eq!(table(Style::default()), "NAME   AGE\na      5s\nb\n");
+        assert_eq!(table(Style::default()), "NAME   AGE\na      5s\nb      \n");
         let style = Style { wide: true, namespaces: true, ..Style::default() };
-        assert_eq!(table(style), "NAMESPACE   NAME   N   AGE\nns          a      7   5s\n            b\n");
+        assert_eq!(table(style), "NAMESPACE   NAME   N   AGE\nns          a      7   5s\n            b          \n");
     }
 
     #[test]
