@@ -108,7 +108,7 @@ impl<D: Downstream> Fanout<D> {
     ) -> Arc<Lane<D>> {
         let filter = Arc::new(filter);
         let (log, shared, saving) = (Arc::clone(&self.log), Arc::clone(&self.shared), Arc::clone(&self.saving));
-        let lane = Arc::new(Lane::new(log, Arc::clone(trigger), Arc::clone(&filter), progress, shared, saving));
+        let lane = Arc::new(Lane::new(log, trigger, Arc::clone(&filter), progress, shared, saving));
         {
             let mut roster = self.roster.write();
             let free = roster.slots.iter().position(Option::is_none);
@@ -145,7 +145,7 @@ impl<D: Downstream> Fanout<D> {
                 slot.filter = Arc::clone(&filter);
             }
         }
-        lane.change(Arc::clone(trigger), filter);
+        lane.change(trigger, &filter);
     }
 
     /// Delivers nothing to a Trigger until it changes. Its place stays where it is.
@@ -281,12 +281,12 @@ impl<D: Downstream> Fanout<D> {
                         continue;
                     }
                     Entry::Undecodable { position, raw, reason } => {
-                        self.hand_out(partition, moves, std::mem::take(&mut events), position.offset, &mut hits);
+                        self.hand_out(partition, moves, &std::mem::take(&mut events), position.offset, &mut hits);
                         self.set_aside(position, &raw, &reason).await;
                         self.pass(partition, moves, position.offset + 1);
                     }
                     Entry::Gap { from, until, reason } => {
-                        self.hand_out(partition, moves, std::mem::take(&mut events), from.offset, &mut hits);
+                        self.hand_out(partition, moves, &std::mem::take(&mut events), from.offset, &mut hits);
                         self.gap(&reason, from, until);
                         self.pass_gap(partition, moves, until);
                     }
@@ -294,7 +294,7 @@ impl<D: Downstream> Fanout<D> {
             }
             if let Some(last) = events.last() {
                 let until = last.position.offset + 1;
-                self.hand_out(partition, moves, events, until, &mut hits);
+                self.hand_out(partition, moves, &events, until, &mut hits);
             }
             let place = feed.place.lock();
             if place.followers == 0 || place.moves != moves {
@@ -308,7 +308,7 @@ impl<D: Downstream> Fanout<D> {
         self: &Arc<Self>,
         partition: usize,
         moves: u64,
-        events: Vec<Stored>,
+        events: &[Stored],
         until: u64,
         hits: &mut Vec<(u32, u32)>,
     ) {
@@ -320,7 +320,7 @@ impl<D: Downstream> Fanout<D> {
             }
             let roster = self.roster.read();
             hits.clear();
-            for (at, stored) in (0..).zip(&events) {
+            for (at, stored) in (0..).zip(events) {
                 roster.index.candidates(&stored.event, |&id| {
                     if let Some(slot) = &roster.slots[id as usize]
                         && slot.filter.matches(&stored.event)

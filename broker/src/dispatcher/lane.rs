@@ -144,7 +144,7 @@ impl<D: Downstream> Lane<D> {
     /// A lane that goes on from `progress`, one per partition. It delivers once something is offered to it.
     pub(super) fn new(
         log: Arc<Log>,
-        trigger: Arc<Trigger>,
+        trigger: &Arc<Trigger>,
         filter: Arc<Filter>,
         progress: Vec<Progress>,
         shared: Arc<Shared<D>>,
@@ -153,7 +153,7 @@ impl<D: Downstream> Lane<D> {
         let settings = &shared.settings;
         let limits =
             Limits { events: settings.lane_events.get(), bytes: settings.lane_bytes, parked: settings.lane_parked };
-        let orders = Orders::new(&shared, &log, Arc::clone(&trigger), filter);
+        let orders = Orders::new(&shared, &log, Arc::clone(trigger), filter);
         let state = State {
             held: orders.are_on_hold(),
             stopped: false,
@@ -174,16 +174,16 @@ impl<D: Downstream> Lane<D> {
     }
 
     /// Follows a change of the Trigger: whatever is not in delivery is delivered as it says now, or no longer.
-    pub(super) fn change(self: &Arc<Self>, trigger: Arc<Trigger>, filter: Arc<Filter>) {
+    pub(super) fn change(self: &Arc<Self>, trigger: &Arc<Trigger>, filter: &Arc<Filter>) {
         let mut state = self.state.lock();
         let before = Arc::clone(&state.orders);
-        let orders = Orders::new(&self.shared, &self.log, Arc::clone(&trigger), Arc::clone(&filter));
+        let orders = Orders::new(&self.shared, &self.log, Arc::clone(trigger), Arc::clone(filter));
         state.held = state.stopped || orders.are_on_hold();
         state.orders = Arc::new(orders);
         if before.trigger.order != trigger.order {
             state.queue.reorder(&trigger.order);
         }
-        if before.filter != filter {
+        if before.filter != *filter {
             let bytes = state.queue.bytes();
             let dropped = state.queue.drop_unwanted(|event| filter.matches(event));
             self.count_bytes(bytes, state.queue.bytes());

@@ -1,10 +1,8 @@
 //! Starting, stopping and configuring `weir run`, and every mistake a person can make doing so.
 
-mod support;
-
 use std::process::Output;
 
-use support::{PATIENCE, Start, Subscriber, WEIR, Weir, client, eventually, post, run};
+use crate::support::{PATIENCE, Start, Subscriber, WEIR, Weir, client, eventually, post, run};
 use tokio::process::Command;
 
 fn stderr(output: &Output) -> String {
@@ -178,7 +176,7 @@ async fn send_shows_where_an_event_went() {
     let weir = Weir::start().await;
     weir.broker("default").await;
     let subscriber = Subscriber::start().await;
-    let refusing = Subscriber::scripted(|_, _| support::Answer::status(400)).await;
+    let refusing = Subscriber::scripted(|_, _| crate::support::Answer::status(400)).await;
     weir.trigger("takes", "default", &subscriber.url, "", "  filter: {attributes: {type: a}}\n").await;
     let output = weir.cli_with(&["send", "default", "--type", "a", "--data", "{\"x\":1}", "--wait"], "").await;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -5,23 +5,23 @@ use std::collections::BTreeMap;
 /// What was acknowledged and what arrived, per key; sequence numbers of a key are sent one after the other, each
 /// until it is acknowledged.
 #[derive(Debug, Default)]
-pub struct Journal {
+pub(crate) struct Journal {
     /// Last acknowledged sequence number by key; numbers start at 1.
-    pub acknowledged: BTreeMap<String, u64>,
+    pub(crate) acknowledged: BTreeMap<String, u64>,
     /// Sequence numbers in the order of arrival by key.
-    pub received: BTreeMap<String, Vec<u64>>,
+    pub(crate) received: BTreeMap<String, Vec<u64>>,
 }
 
 impl Journal {
     /// Whether everything acknowledged has arrived.
-    pub fn complete(&self) -> bool {
+    pub(crate) fn complete(&self) -> bool {
         self.acknowledged.iter().all(|(key, last)| {
             self.received.get(key).and_then(|all| all.iter().max()).is_some_and(|highest| highest >= last)
         })
     }
 
     /// Every violated promise; `restarts` bounds how often a key may be repeated from an earlier number.
-    pub fn violations(&self, restarts: usize) -> Vec<String> {
+    pub(crate) fn violations(&self, restarts: usize) -> Vec<String> {
         let mut violations = Vec::new();
         for (key, last) in &self.acknowledged {
             let received = self.received.get(key).map_or(&[][..], Vec::as_slice);

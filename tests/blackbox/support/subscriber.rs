@@ -14,24 +14,24 @@ use super::eventually;
 
 /// One request a subscriber got.
 #[derive(Clone, Debug)]
-pub struct Received {
-    pub headers: HeaderMap,
-    pub body: Bytes,
+pub(crate) struct Received {
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 impl Received {
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("")
     }
 
-    pub fn id(&self) -> &str {
+    pub(crate) fn id(&self) -> &str {
         self.header("ce-id")
     }
 }
 
 /// What a subscriber does with a request.
 #[derive(Clone, Debug, Default)]
-pub struct Answer {
+pub(crate) struct Answer {
     status: u16,
     headers: Vec<(String, String)>,
     body: String,
@@ -40,32 +40,32 @@ pub struct Answer {
 }
 
 impl Answer {
-    pub fn status(status: u16) -> Self {
+    pub(crate) fn status(status: u16) -> Self {
         Self { status, ..Self::default() }
     }
 
     /// Never answers.
-    pub fn hang() -> Self {
+    pub(crate) fn hang() -> Self {
         Self { hang: true, ..Self::status(200) }
     }
 
-    pub fn after(mut self, delay: Duration) -> Self {
+    pub(crate) fn after(mut self, delay: Duration) -> Self {
         self.delay = delay;
         self
     }
 
-    pub fn header(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.into(), value.into()));
         self
     }
 
-    pub fn body(mut self, body: &str) -> Self {
+    pub(crate) fn body(mut self, body: &str) -> Self {
         self.body = body.into();
         self
     }
 
     /// Answers with an event.
-    pub fn reply(id: &str, ty: &str) -> Self {
+    pub(crate) fn reply(id: &str, ty: &str) -> Self {
         Self::status(200)
             .header("ce-specversion", "1.0")
             .header("ce-id", id)
@@ -83,25 +83,25 @@ struct Inner {
 
 /// A subscriber on a port of its own.
 #[derive(Clone)]
-pub struct Subscriber {
-    pub url: String,
+pub(crate) struct Subscriber {
+    pub(crate) url: String,
     inner: Arc<Inner>,
 }
 
 impl Subscriber {
     /// Accepts everything.
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::scripted(|_, _| Answer::status(202)).await
     }
 
     /// Answers the n-th request (from 0) as `script` says.
-    pub async fn scripted(script: impl Fn(usize, &Received) -> Answer + Send + Sync + 'static) -> Self {
+    pub(crate) async fn scripted(script: impl Fn(usize, &Received) -> Answer + Send + Sync + 'static) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("listen");
         Self::on(listener, script)
     }
 
     /// The same on a given listener.
-    pub fn on(
+    pub(crate) fn on(
         listener: tokio::net::TcpListener,
         script: impl Fn(usize, &Received) -> Answer + Send + Sync + 'static,
     ) -> Self {
@@ -112,21 +112,21 @@ impl Subscriber {
         Self { url, inner }
     }
 
-    pub fn received(&self) -> Vec<Received> {
+    pub(crate) fn received(&self) -> Vec<Received> {
         self.inner.received.lock().clone()
     }
 
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.inner.received.lock().len()
     }
 
     /// Ids in the order of arrival.
-    pub fn ids(&self) -> Vec<String> {
+    pub(crate) fn ids(&self) -> Vec<String> {
         self.inner.received.lock().iter().map(|received| received.id().to_owned()).collect()
     }
 
     /// Waits until at least `count` requests came; all of them.
-    pub async fn wait_for(&self, count: usize) -> Vec<Received> {
+    pub(crate) async fn wait_for(&self, count: usize) -> Vec<Received> {
         eventually(&format!("{count} requests at the subscriber"), async || {
             let received = self.received();
             if received.len() >= count { Ok(received) } else { Err(self.ids()) }

@@ -1,13 +1,11 @@
 //! Nothing accepted is ever lost: kill -9 under load, restart with a backlog, drain, full disk (reliability.md S1, S5, 1.8).
 
-mod support;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::support::journal::Journal;
+use crate::support::{Answer, Shared, Start, Subscriber, Weir, client, eventually, post, post_with};
 use parking_lot::Mutex;
-use support::journal::Journal;
-use support::{Answer, Shared, Start, Subscriber, Weir, client, eventually, post, post_with};
 
 const KEYS: usize = 8;
 const CYCLES: usize = 30;
@@ -157,7 +155,7 @@ async fn requests_in_flight_are_answered_while_draining() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_refuses_new_events_and_recovers_by_itself() {
-    let Some(disk) = support::part("WEIR_TEST_SMALL_DISK", "a small file system") else { return };
+    let Some(disk) = crate::support::part("WEIR_TEST_SMALL_DISK", "a small file system") else { return };
     let data_dir = std::path::Path::new(&disk).join("data");
     let _ = std::fs::remove_dir_all(&data_dir);
     let weir = Start::on(&data_dir).go().await;

@@ -1,8 +1,6 @@
 //! What the event address answers (data-plane.md section 3, reliability.md 1.1 and 3.1), through a real socket.
 
-mod support;
-
-use support::{Subscriber, Weir, client, eventually, post};
+use crate::support::{Subscriber, Weir, client, eventually, post};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -16,7 +14,7 @@ async fn raw(address: &str, request: &[u8]) -> (u16, String) {
     // The server may close while we still write; what it answered counts.
     let _ = stream.write_all(request).await;
     let mut answer = Vec::new();
-    let _ = tokio::time::timeout(support::PATIENCE, stream.read_to_end(&mut answer)).await.expect("an answer");
+    let _ = tokio::time::timeout(crate::support::PATIENCE, stream.read_to_end(&mut answer)).await.expect("an answer");
     let text = String::from_utf8_lossy(&answer).into_owned();
     let status = text.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
     (status, text)
@@ -51,7 +49,8 @@ async fn every_request_gets_the_stated_status() {
     let big = "x".repeat(1_100_000);
     let base = weir.data_plane.clone();
 
-    let cases: Vec<(&str, &str, String, Vec<(String, String)>, &str, u16)> = vec![
+    type Case<'a> = (&'a str, &'a str, String, Vec<(String, String)>, &'a str, u16);
+    let cases: Vec<Case<'_>> = vec![
         ("a binary event", "POST", url.clone(), event(&[]), "{}", 202),
         ("no data", "POST", url.clone(), event(&[]), "", 202),
         ("a trailing slash", "POST", format!("{url}/"), event(&[]), "", 202),

@@ -1,8 +1,6 @@
 //! What the black-box tests share: the real binary as a child process, subscribers that record, and waiting for
 //! conditions. Nothing here knows the inside of Weir.
 
-#![allow(dead_code, reason = "every test binary compiles this module and uses its own part of it")]
-
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Output, Stdio};
@@ -12,64 +10,63 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio::process::{Child, Command};
 
-pub mod journal;
-pub mod subscriber;
+pub(crate) mod journal;
+pub(crate) mod subscriber;
 
-pub use subscriber::{Answer, Subscriber};
+pub(crate) use subscriber::{Answer, Subscriber};
 
 /// How long a condition may take before a test gives up: far beyond any promise, since CI machines stall.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The binary under test.
-pub const WEIR: &str = env!("CARGO_BIN_EXE_weir");
+pub(crate) const WEIR: &str = env!("CARGO_BIN_EXE_weir");
 
 /// A running `weir run`, on ports of its own.
-pub struct Weir {
+pub(crate) struct Weir {
     child: Child,
     dir: Arc<tempfile::TempDir>,
     data_dir: PathBuf,
     stderr: PathBuf,
-    pub api: String,
-    pub data_plane: String,
-    pub kubeconfig: PathBuf,
+    pub(crate) api: String,
+    pub(crate) data_plane: String,
+    pub(crate) kubeconfig: PathBuf,
 }
 
 /// How to start `weir run`.
-pub struct Start {
+pub(crate) struct Start {
     dir: Arc<tempfile::TempDir>,
     data_dir: PathBuf,
     args: Vec<String>,
-    env: Vec<(String, String)>,
 }
 
 impl Weir {
     /// Starts on a fresh data directory and waits until it is ready.
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Start::fresh().go().await
     }
 
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id().expect("weir is running")
     }
 
-    pub fn data_dir(&self) -> &Path {
+    pub(crate) fn data_dir(&self) -> &Path {
         &self.data_dir
     }
 
     /// What `weir` wrote to stderr so far.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(&self.stderr).unwrap_or_default()
     }
 
     /// Kills with SIGKILL and returns what is needed to start again on the same data.
-    pub async fn kill(mut self) -> Start {
+    pub(crate) async fn kill(mut self) -> Start {
         self.child.start_kill().expect("kill");
         self.child.wait().await.expect("reap");
         self.again()
     }
 
     /// Stops with SIGTERM; the exit status and what is needed to start again.
-    pub async fn stop(mut self) -> (ExitStatus, Start) {
+    pub(crate) async fn stop(mut self) -> (ExitStatus, Start) {
         self.signal(rustix::process::Signal::TERM);
         let status = tokio::time::timeout(PATIENCE, self.child.wait())
             .await
@@ -78,29 +75,29 @@ impl Weir {
         (status, self.again())
     }
 
-    pub fn signal(&self, signal: rustix::process::Signal) {
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_raw(self.pid().cast_signed()).expect("pid");
         rustix::process::kill_process(pid, signal).expect("signal");
     }
 
     fn again(&self) -> Start {
-        Start { dir: self.dir.clone(), data_dir: self.data_dir.clone(), args: Vec::new(), env: Vec::new() }
+        Start { dir: self.dir.clone(), data_dir: self.data_dir.clone(), args: Vec::new() }
     }
 
     /// Runs `weir ARGS… --server API` with `stdin`; the output whatever the exit code.
-    pub async fn cli_with(&self, args: &[&str], stdin: &str) -> Output {
+    pub(crate) async fn cli_with(&self, args: &[&str], stdin: &str) -> Output {
         run(Command::new(WEIR).args(args).args(["--server", &self.api]), stdin).await
     }
 
     /// Runs `weir ARGS…`, requires success and returns stdout.
-    pub async fn cli(&self, args: &[&str]) -> String {
+    pub(crate) async fn cli(&self, args: &[&str]) -> String {
         let output = self.cli_with(args, "").await;
         self.expect_success(args, &output);
         String::from_utf8(output.stdout).expect("stdout is UTF-8")
     }
 
     /// Applies manifests.
-    pub async fn apply(&self, yaml: &str) {
+    pub(crate) async fn apply(&self, yaml: &str) {
         let args = ["apply", "-f", "-"];
         let output = self.cli_with(&args, yaml).await;
         self.expect_success(&args, &output);
@@ -118,12 +115,12 @@ impl Weir {
     }
 
     /// Creates a Broker and returns its URL once it is Ready.
-    pub async fn broker(&self, name: &str) -> String {
+    pub(crate) async fn broker(&self, name: &str) -> String {
         self.broker_with(name, "").await
     }
 
     /// Creates a Broker with annotations (`key: value` lines) and returns its URL once it is Ready.
-    pub async fn broker_with(&self, name: &str, annotations: &str) -> String {
+    pub(crate) async fn broker_with(&self, name: &str, annotations: &str) -> String {
         self.apply(&format!(
             "apiVersion: eventing.knative.dev/v1\nkind: Broker\nmetadata:\n  name: {name}\n  annotations: {{{annotations}}}\n"
         ))
@@ -133,12 +130,12 @@ impl Weir {
     }
 
     /// `status.address.url` of a Broker.
-    pub async fn broker_url(&self, name: &str) -> String {
+    pub(crate) async fn broker_url(&self, name: &str) -> String {
         self.cli(&["get", "broker", name, "-o", "jsonpath={.status.address.url}"]).await.trim().to_owned()
     }
 
     /// Creates a Trigger on `broker` with `spec` (YAML in flow style after subscriber) and waits until it is Ready.
-    pub async fn trigger(&self, name: &str, broker: &str, subscriber: &str, annotations: &str, spec: &str) {
+    pub(crate) async fn trigger(&self, name: &str, broker: &str, subscriber: &str, annotations: &str, spec: &str) {
         self.apply(&format!(
             "apiVersion: eventing.knative.dev/v1\nkind: Trigger\nmetadata:\n  name: {name}\n  annotations: {{{annotations}}}\nspec:\n  broker: {broker}\n  subscriber: {{uri: \"{subscriber}\"}}\n{spec}"
         ))
@@ -147,12 +144,12 @@ impl Weir {
     }
 
     /// Waits until `what` (kind/name) is Ready.
-    pub async fn ready(&self, what: &str) {
+    pub(crate) async fn ready(&self, what: &str) {
         self.cli(&["wait", what, "--for=condition=Ready", "--timeout=60s"]).await;
     }
 
     /// Dead letters of the namespace `default`, as JSON.
-    pub async fn dead_letters(&self) -> Vec<serde_json::Value> {
+    pub(crate) async fn dead_letters(&self) -> Vec<serde_json::Value> {
         let text = self.cli(&["dead", "list", "-o", "json"]).await;
         let value: serde_json::Value = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e} in {text}"));
         value["items"].as_array().unwrap_or_else(|| panic!("no items in {text}")).clone()
@@ -169,28 +166,23 @@ impl Drop for Weir {
 }
 
 impl Start {
-    pub fn fresh() -> Self {
+    pub(crate) fn fresh() -> Self {
         let dir = Arc::new(tempfile::tempdir().expect("temporary directory"));
         let data_dir = dir.path().join("data");
-        Self { dir, data_dir, args: Vec::new(), env: Vec::new() }
+        Self { dir, data_dir, args: Vec::new() }
     }
 
     /// On a data directory elsewhere.
-    pub fn on(data_dir: &Path) -> Self {
+    pub(crate) fn on(data_dir: &Path) -> Self {
         Self { data_dir: data_dir.to_owned(), ..Self::fresh() }
     }
 
-    pub fn data_dir(&self) -> &Path {
+    pub(crate) fn data_dir(&self) -> &Path {
         &self.data_dir
     }
 
-    pub fn arg(mut self, arg: impl Into<String>) -> Self {
+    pub(crate) fn arg(mut self, arg: impl Into<String>) -> Self {
         self.args.push(arg.into());
-        self
-    }
-
-    pub fn env(mut self, name: &str, value: &str) -> Self {
-        self.env.push((name.into(), value.into()));
         self
     }
 
@@ -202,7 +194,6 @@ impl Start {
             .arg("--data-dir")
             .arg(&self.data_dir)
             .args(&self.args)
-            .envs(self.env.iter().cloned())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .kill_on_drop(true);
@@ -210,7 +201,7 @@ impl Start {
     }
 
     /// Starts and waits until it is ready.
-    pub async fn go(self) -> Weir {
+    pub(crate) async fn go(self) -> Weir {
         let ready = self.dir.path().join("ready.json");
         let _ = std::fs::remove_file(&ready);
         let stderr = self.dir.path().join("stderr.log");
@@ -242,7 +233,7 @@ impl Start {
     }
 
     /// Runs to the end, for starts that must be refused.
-    pub async fn refused(&self) -> Output {
+    pub(crate) async fn refused(&self) -> Output {
         let ready = self.dir.path().join("ready.json");
         let mut command = self.command(&ready);
         tokio::time::timeout(PATIENCE, command.stderr(Stdio::piped()).output())
@@ -253,7 +244,7 @@ impl Start {
 }
 
 /// Runs a command to its end with `stdin`.
-pub async fn run(command: &mut Command, stdin: &str) -> Output {
+pub(crate) async fn run(command: &mut Command, stdin: &str) -> Output {
     use tokio::io::AsyncWriteExt as _;
     let mut child = command
         .stdin(Stdio::piped())
@@ -273,7 +264,7 @@ pub async fn run(command: &mut Command, stdin: &str) -> Output {
 }
 
 /// Waits until `look` returns something; `describe` says what was seen when it never does.
-pub async fn eventually<T, D: Debug>(what: &str, mut look: impl AsyncFnMut() -> Result<T, D>) -> T {
+pub(crate) async fn eventually<T, D: Debug>(what: &str, mut look: impl AsyncFnMut() -> Result<T, D>) -> T {
     let started = Instant::now();
     loop {
         match look().await {
@@ -285,12 +276,12 @@ pub async fn eventually<T, D: Debug>(what: &str, mut look: impl AsyncFnMut() -> 
 }
 
 /// Posts an event in binary mode; the status code.
-pub async fn post(client: &reqwest::Client, url: &str, id: &str, ty: &str, data: &str) -> reqwest::Result<u16> {
+pub(crate) async fn post(client: &reqwest::Client, url: &str, id: &str, ty: &str, data: &str) -> reqwest::Result<u16> {
     post_with(client, url, id, ty, &[], data).await
 }
 
 /// Posts an event in binary mode with extensions; the status code.
-pub async fn post_with(
+pub(crate) async fn post_with(
     client: &reqwest::Client,
     url: &str,
     id: &str,
@@ -313,13 +304,13 @@ pub async fn post_with(
 }
 
 /// A client that never follows redirects and gives up on a silent server.
-pub fn client() -> reqwest::Client {
+pub(crate) fn client() -> reqwest::Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).timeout(PATIENCE).build().expect("client")
 }
 
 /// The environment variable that `tests/run` sets when it could get a part; without it the test is skipped, loudly.
-pub fn part(variable: &str, what: &str) -> Option<String> {
+pub(crate) fn part(variable: &str, what: &str) -> Option<String> {
     let found = std::env::var(variable).ok();
     if found.is_none() {
         eprintln!("skipped: {what} is not there ({variable} is not set; run tests/run)");
@@ -327,4 +318,4 @@ pub fn part(variable: &str, what: &str) -> Option<String> {
     found
 }
 
-pub type Shared<T> = Arc<Mutex<T>>;
+pub(crate) type Shared<T> = Arc<Mutex<T>>;

@@ -1,8 +1,6 @@
 //! Other people's clients: CloudEvents SDKs from PyPI and npm post events, kubectl reads and writes resources.
 
-mod support;
-
-use support::{Answer, Subscriber, Weir, eventually, part, run};
+use crate::support::{Answer, Subscriber, Weir, eventually, part, run};
 use tokio::process::Command;
 
 const PYTHON: &str = r#"
@@ -111,7 +109,10 @@ server.serve_forever()
     let python_url = format!("http://127.0.0.1:{}/", port.trim());
     weir.trigger("ask", "default", &python_url, "", "  filter: {attributes: {type: question}}\n").await;
     weir.trigger("read", "default", &reader.url, "", "  filter: {attributes: {type: answer}}\n").await;
-    assert_eq!(support::post(&support::client(), &url, "q1", "question", "{\"n\":2}").await.expect("an answer"), 202);
+    assert_eq!(
+        crate::support::post(&crate::support::client(), &url, "q1", "question", "{\"n\":2}").await.expect("an answer"),
+        202
+    );
     let answer = reader.wait_for(1).await.remove(0);
     let data: serde_json::Value = serde_json::from_slice(&answer.body).expect("JSON data");
     assert_eq!(data, serde_json::json!({"of": "q1", "data": {"n": 2}}));

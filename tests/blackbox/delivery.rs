@@ -1,10 +1,8 @@
 //! The delivery contract (reliability.md 1.3, 1.4, section 2 rows D1 to D9), seen from the subscriber.
 
-mod support;
-
 use std::time::Duration;
 
-use support::{Answer, Subscriber, Weir, client, eventually, post, post_with};
+use crate::support::{Answer, Subscriber, Weir, client, eventually, post, post_with};
 
 /// Three attempts, next to no waits.
 const QUICK: &str = "  delivery: {retry: 2, backoffPolicy: linear, backoffDelay: PT0.01S, timeout: PT5S}\n";
