@@ -3,7 +3,7 @@
 use http::{Method, StatusCode};
 use serde_json::Value;
 
-use crate::client::{Client, JSON, Kind, Kinds, Query, RequestError};
+use crate::client::{Answer, Client, JSON, Kind, Kinds, Query, RequestError};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::manifest::{self, Document};
 
@@ -29,6 +29,8 @@ pub(crate) struct Report {
     pub(crate) kind: Kind,
     /// Where it lives.
     pub(crate) path: String,
+    /// What the API has to say beside it.
+    pub(crate) warnings: Vec<String>,
     /// As the server has it now.
     pub(crate) object: Value,
 }
@@ -109,7 +111,7 @@ impl<'a> Applier<'a> {
             Err(error) => return Err(error.into()),
         };
         let answer = self.patch(kind, namespace, document.name(), &document.value, dry_run).await;
-        let (code, object) = answer.map_err(|error| match error {
+        let Answer { code, warnings, value: object } = answer.map_err(|error| match error {
             RequestError::Refused(status) if matches!(status.code, 400 | 422) => {
                 let problems = document.blame(&status);
                 Failure::text(Exit::Usage, problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
@@ -122,7 +124,7 @@ impl<'a> Applier<'a> {
             Some(_) => Applied::Configured,
             None => Applied::Created,
         };
-        Ok(Report { name: kind.object(document.name()), outcome, kind: kind.clone(), path, object })
+        Ok(Report { name: kind.object(document.name()), outcome, kind: kind.clone(), path, warnings, object })
     }
 
     /// Server-side apply. It takes fields over from other managers, as `kubectl apply` does: the manifest is what
@@ -134,7 +136,7 @@ impl<'a> Applier<'a> {
         name: &str,
         value: &Value,
         dry_run: bool,
-    ) -> Result<(StatusCode, Value), RequestError> {
+    ) -> Result<Answer, RequestError> {
         let query =
             Query::default().with("fieldManager", self.manager).with("force", "true").with("fieldValidation", "Strict");
         let query = query.with_some("dryRun", dry_run.then_some("All"));
@@ -147,7 +149,6 @@ impl<'a> Applier<'a> {
         }
         let body = value.to_string().into_bytes();
         let path = query.on(&kind.object_path(namespace, name));
-        let answer = self.client.call(Method::PATCH, &path, JSON, Some(("application/apply-patch+yaml", body))).await?;
-        Ok((answer.code, answer.value))
+        self.client.call(Method::PATCH, &path, JSON, Some(("application/apply-patch+yaml", body))).await
     }
 }

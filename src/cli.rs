@@ -151,7 +151,12 @@ impl Invocation {
     pub(crate) fn program(&self) -> String {
         let here = std::env::current_dir().unwrap_or_default();
         let path = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("weir"));
-        let path = path.strip_prefix(&here).unwrap_or(&path).display().to_string();
+        let path = match path.strip_prefix(&here) {
+            // A bare name would be looked for in $PATH.
+            Ok(name) if name.components().count() == 1 => format!("./{}", name.display()),
+            Ok(below) => below.display().to_string(),
+            Err(_) => path.display().to_string(),
+        };
         match &self.global.data_dir {
             Some(dir) => format!("{path} --data-dir {}", dir.display()),
             None => path,

@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
-use http::{Method, Request, StatusCode, header};
+use http::{HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use kube::core::Status;
 use serde_json::Value;
@@ -53,6 +53,8 @@ pub(crate) enum RequestError {
 pub(crate) struct Answer {
     /// 200, or 201 when something was created.
     pub(crate) code: StatusCode,
+    /// What the API has to say beside it, for people.
+    pub(crate) warnings: Vec<String>,
     /// The body.
     pub(crate) value: Value,
 }
@@ -70,6 +72,14 @@ impl Client {
         Ok(self.call(Method::GET, path, JSON, None).await?.value)
     }
 
+    /// Whether the server says it is ready; one that says nothing about it counts as ready.
+    pub(crate) async fn ready(&self) -> Result<()> {
+        match self.send(Method::GET, "/readyz", "text/plain", None).await {
+            Err(RequestError::Refused(status)) if status.code != 503 => Ok(()),
+            answer => answer.map(drop),
+        }
+    }
+
     /// Any request; `body` comes with its content type.
     pub(crate) async fn call(
         &self,
@@ -80,10 +90,11 @@ impl Client {
     ) -> Result<Answer> {
         let answer = self.send(method, path, accept, body).await?;
         let code = answer.status();
+        let warnings = answer.headers().get_all(header::WARNING).into_iter().filter_map(warning).collect();
         let bytes = answer.into_body().collect().await.map_err(|error| self.unreachable(&error))?.to_bytes();
         let value = serde_json::from_slice(&bytes)
             .map_err(|_| self.unreachable(&std::io::Error::other(format!("the answer to {path} is not JSON"))))?;
-        Ok(Answer { code, value })
+        Ok(Answer { code, warnings, value })
     }
 
     /// GET of a body that goes on: one item per line.
@@ -143,6 +154,20 @@ impl Client {
     }
 }
 
+/// The text of a header such as `299 - "text"`; Kubernetes sends no other kind.
+fn warning(header: &HeaderValue) -> Option<String> {
+    let text = std::str::from_utf8(header.as_bytes()).ok()?.strip_prefix("299 ")?;
+    let quoted = text.split_once(" \"")?.1.strip_suffix('"')?;
+    let (mut text, mut escaped) = (String::new(), false);
+    for c in quoted.chars() {
+        escaped = c == '\\' && !escaped;
+        if !escaped {
+            text.push(c);
+        }
+    }
+    Some(text)
+}
+
 /// The cause at the bottom: `connection refused` says more than the layers above it.
 fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     let mut error = error;
@@ -189,5 +214,18 @@ impl From<RequestError> for Failure {
         };
         let reason = if status.reason.is_empty() { status.code.to_string() } else { status.reason.clone() };
         Self::server(exit, format!("Error from server ({reason}): {}", status.message))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn warnings_are_the_quoted_texts() {
+        let read = |text: &'static str| warning(&HeaderValue::from_static(text));
+        assert_eq!(read(r#"299 - "a \"b\" c\\d""#).as_deref(), Some(r#"a "b" c\d"#));
+        assert_eq!(read(r#"299 kube "a""#).as_deref(), Some("a"));
+        assert_eq!((read("199 - \"a\""), read("299 - a")), (None, None));
     }
 }

@@ -19,6 +19,7 @@ use crate::failure::{Exit, Failure, OrFail, Outcome};
 
 mod keys;
 
+use keys::TRACES_ENDPOINT;
 pub(crate) use keys::{KEYS, Key};
 
 /// The environment as it was when the process started: nothing reads it later.
@@ -128,7 +129,7 @@ pub(crate) enum LogFormat {
 /// Where spans go.
 #[derive(Clone, Debug)]
 pub(crate) struct TracingSettings {
-    /// OTLP over HTTP; `None` exports nothing.
+    /// Where spans are posted, OTLP over HTTP; `None` exports nothing.
     pub(crate) endpoint: Option<Url>,
     /// Share of traces that are recorded, 0 to 1; a caller's decision wins.
     pub(crate) sample_ratio: f64,
@@ -325,7 +326,11 @@ impl Layers {
 
     fn tracing(&self, config: TracingConfig) -> Outcome<TracingSettings> {
         let endpoint = config.endpoint.filter(|endpoint| !endpoint.is_empty());
-        let parse = |text: String| text.parse::<Url>().map_err(|error| self.invalid("tracing.endpoint", error));
+        let exact = self.origin("tracing.endpoint") == &Origin::Environment(TRACES_ENDPOINT.to_owned());
+        let parse = |text: String| {
+            let url = if exact { text } else { traces_url(&text) };
+            url.parse::<Url>().map_err(|error| self.invalid("tracing.endpoint", error))
+        };
         let sample_ratio = config.sample_ratio.unwrap_or(1.0);
         if !(0.0..=1.0).contains(&sample_ratio) {
             return Err(self.invalid("tracing.sampleRatio", format!("{sample_ratio} is not between 0 and 1")));
@@ -363,9 +368,19 @@ impl Layers {
     }
 
     fn invalid(&self, path: &str, reason: impl fmt::Display) -> Failure {
-        let origin = self.values.get(path).map_or(&Origin::Default, |(_, origin)| origin);
+        let origin = self.origin(path);
         Failure::text(Exit::Usage, format!("invalid configuration: {path}: {reason} ({origin})"))
     }
+
+    fn origin(&self, path: &str) -> &Origin {
+        self.values.get(path).map_or(&Origin::Default, |(_, origin)| origin)
+    }
+}
+
+/// The signal's URL below the collector's base URL, as the OTLP exporter specification has it.
+fn traces_url(base: &str) -> String {
+    let base = base.trim_end_matches('/');
+    if base.ends_with("/v1/traces") { base.to_owned() } else { format!("{base}/v1/traces") }
 }
 
 /// Reads a duration as people write it (`30s`, `1m 30s`, `250ms`) or as ISO 8601 (`PT30S`).

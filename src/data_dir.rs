@@ -23,6 +23,8 @@ impl DataDir {
     /// Refused, with nothing modified: one that another process holds (exit code 4), one of a newer or unreadable
     /// format, one that cannot be written.
     pub(crate) fn open(path: &Path) -> Outcome<Self> {
+        // Others are told where things are; they may stand elsewhere.
+        let path = &std::path::absolute(path).or_fail(Exit::Failure, || format!("no directory {}", path.display()))?;
         let shown = path.display();
         create_private(path).or_fail(Exit::Failure, || format!("cannot create data directory {shown}"))?;
         // Before anything is opened for writing: a directory of another format is left as it is.

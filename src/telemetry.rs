@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use opentelemetry::trace::TracerProvider;
-use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
+use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig};
 use opentelemetry_sdk::trace::span_processor_with_async_runtime::BatchSpanProcessor;
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use opentelemetry_sdk::{Resource, runtime};
@@ -15,6 +15,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry};
+use url::Url;
 
 use crate::config::{LogFormat, LogSettings, TracingSettings};
 use crate::failure::{Exit, OrFail, Outcome};
@@ -49,7 +50,7 @@ pub(crate) fn start(log: &LogSettings, tracing: &TracingSettings, colour: bool) 
             .with_writer(std::io::stderr)
             .boxed(),
     };
-    let provider = tracing.endpoint.is_some().then(|| exporter(tracing)).transpose()?;
+    let provider = tracing.endpoint.as_ref().map(|endpoint| exporter(endpoint, tracing)).transpose()?;
     let spans = provider.as_ref().map(|provider| {
         tracing_opentelemetry::layer()
             .with_tracer(provider.tracer("weir"))
@@ -63,14 +64,9 @@ pub(crate) fn start(log: &LogSettings, tracing: &TracingSettings, colour: bool) 
     Ok(Telemetry { provider })
 }
 
-fn exporter(settings: &TracingSettings) -> Outcome<SdkTracerProvider> {
-    let mut exporter = SpanExporter::builder()
-        .with_http()
-        .with_http_client(reqwest::Client::new())
-        .with_protocol(Protocol::HttpBinary);
-    if let Some(endpoint) = &settings.endpoint {
-        exporter = exporter.with_endpoint(traces_url(endpoint.as_str()));
-    }
+/// Headers and time-out of the exporter, and further attributes of the resource, come from OpenTelemetry's own variables.
+fn exporter(endpoint: &Url, settings: &TracingSettings) -> Outcome<SdkTracerProvider> {
+    let exporter = SpanExporter::builder().with_http().with_protocol(Protocol::HttpBinary).with_endpoint(endpoint.as_str());
     let exporter = exporter.build().or_fail(Exit::Usage, || "cannot export spans".to_owned())?;
     Ok(SdkTracerProvider::builder()
         .with_span_processor(BatchSpanProcessor::builder(exporter, runtime::Tokio).build())
@@ -84,12 +80,6 @@ fn exporter(settings: &TracingSettings) -> Outcome<SdkTracerProvider> {
         .build())
 }
 
-/// The signal's URL below the collector's base URL, as the OTLP exporter specification has it.
-fn traces_url(endpoint: &str) -> String {
-    let endpoint = endpoint.trim_end_matches('/');
-    if endpoint.ends_with("/v1/traces") { endpoint.to_owned() } else { format!("{endpoint}/v1/traces") }
-}
-
 impl Telemetry {
     /// Sends the spans still held back; waits for a collector only briefly.
     pub(crate) async fn flush(self) {
@@ -97,16 +87,6 @@ impl Telemetry {
         let stopping = tokio::task::spawn_blocking(move || provider.shutdown());
         if tokio::time::timeout(FLUSH_TIMEOUT, stopping).await.is_err() {
             tracing::warn!("the last spans were not exported: the collector did not answer in time");
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn spans_go_below_the_base_url() {
-        for endpoint in ["http://c:4318", "http://c:4318/", "http://c:4318/v1/traces"] {
-            assert_eq!(super::traces_url(endpoint), "http://c:4318/v1/traces");
         }
     }
 }

@@ -37,6 +37,9 @@ impl Command {
                 Applied::Configured => "configured",
                 Applied::Unchanged => "unchanged",
             };
+            for warning in &applied.warnings {
+                output::tell(&format!("Warning: {warning}"));
+            }
             output::print_line(&format!("{} {what}{suffix}", applied.name))?;
         }
         if documents.is_empty() {

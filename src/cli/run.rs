@@ -26,7 +26,7 @@ use demo::Demo;
 use files::Files;
 
 /// An object that is not ready after so long gets its reason told, again and again.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Command {
@@ -67,15 +67,6 @@ impl Command {
     async fn serve(&self, invocation: &Invocation, settings: &Settings) -> Outcome {
         let mut signals = Signals::listen()?;
         let files = Files::read(&self.filename)?;
-        if let Some(file) = &self.ready_file {
-            // One of an earlier run would say that this one is ready.
-            match std::fs::remove_file(file) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(error).or_fail(Exit::Failure, || format!("cannot replace {}", file.display()));
-                }
-                _ => {}
-            }
-        }
         if !settings.api_listen.ip().is_loopback() {
             let text = format!("cannot serve the API on {}: it asks nobody who they are", settings.api_listen);
             return Err(Failure::text(Exit::NotAllowed, text).next("choose a loopback address with --api-listen"));
@@ -85,13 +76,17 @@ impl Command {
             data_plane: listen(settings.listen, "--listen").await?,
             api: listen(settings.api_listen, "--api-listen").await?,
         };
+        self.remove_ready_file()?;
         for name in invocation.unknown_variables() {
             tracing::warn!(
                 variable = name,
                 "An environment variable looks like ours but sets nothing; see `weir config`."
             );
         }
-        let (standalone, mut running) = standalone::start(settings, &data_dir, listeners).await?;
+        let (standalone, mut running) = tokio::select! {
+            started = standalone::start(settings, &data_dir, listeners) => started?,
+            () = signals.stop() => return Ok(()),
+        };
         let shutdown = CancellationToken::new();
         let ended = tokio::select! {
             () = signals.stop() => Ok(()),
@@ -129,34 +124,47 @@ impl Command {
         if let Some(demo) = &demo {
             applied.extend(files::apply(&client, &demo.documents()?).await?);
         }
-        for report in files::with_readiness(&applied) {
-            until_ready(&client, report).await?;
-        }
-        standalone.set_ready();
-        if let Some(file) = &self.ready_file {
-            let ready = json!({"api": api, "data_plane": data_plane, "kubeconfig": kubeconfig});
-            write_atomically(file, format!("{ready}\n").as_bytes(), 0o644)
-                .or_fail(Exit::Failure, || format!("cannot write {}", file.display()))?;
-        }
-        match settings.log.format {
-            LogFormat::Human => output::tell(&summary(api, data_plane, data_dir)),
-            LogFormat::Json => tracing::info!(api, data_plane, "Ready."),
-        }
+        // Files are followed from now on: what keeps an object from being ready may be in one of them.
         let following = files.follow(client.clone(), shutdown.clone());
-        match demo {
-            None => following.await?,
-            Some(demo) => {
-                let url = broker::url(&client, "default", "demo").await?;
-                let hint = format!("{} send demo --data '{{\"hello\":\"weir\"}}' --wait", invocation.program());
-                let (followed, shown) = tokio::join!(following, demo.run(url, &hint, shutdown.clone()));
-                followed.and(shown)?;
-                // The demo ends when nobody reads it any more: so does this process.
-                return Ok(());
+        let ready = async {
+            for report in files::with_readiness(&applied) {
+                until_ready(&client, report, standalone).await?;
             }
+            standalone.set_ready();
+            if let Some(file) = &self.ready_file {
+                let ready = json!({"api": api, "data_plane": data_plane, "kubeconfig": kubeconfig});
+                write_atomically(file, format!("{ready}\n").as_bytes(), 0o644)
+                    .or_fail(Exit::Failure, || format!("cannot write {}", file.display()))?;
+            }
+            match settings.log.format {
+                LogFormat::Human => output::tell(&summary(api, data_plane, data_dir)),
+                LogFormat::Json => tracing::info!(api, data_plane, "Ready."),
+            }
+            match demo {
+                // Without it there is nothing more to do.
+                None => shutdown.cancelled().await,
+                Some(demo) => {
+                    let url = broker::url(&client, "default", "demo").await?;
+                    let hint = format!("{} send demo --data '{{\"hello\":\"weir\"}}' --wait", invocation.program());
+                    demo.run(url, &hint, shutdown.clone()).await?;
+                    // The demo ends when nobody reads it any more: so does this process.
+                    shutdown.cancel();
+                }
+            }
+            Ok(())
+        };
+        tokio::try_join!(following, ready).map(drop)
+    }
+
+    /// One of an earlier run would say that this one is ready.
+    fn remove_ready_file(&self) -> Outcome {
+        let Some(file) = &self.ready_file else { return Ok(()) };
+        match std::fs::remove_file(file) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(error).or_fail(Exit::Failure, || format!("cannot replace {}", file.display()))
+            }
+            _ => Ok(()),
         }
-        // Without files there is nothing to follow.
-        shutdown.cancelled().await;
-        Ok(())
     }
 }
 
@@ -189,17 +197,23 @@ weir {} is ready
     )
 }
 
-/// Waits until an applied object is Ready, and tells why it is not if that takes long.
-async fn until_ready(client: &Client, report: &Report) -> Outcome {
+/// Waits until an applied object is Ready. `/readyz` says that this is waited for, and after a while also the log, with
+/// the object's own reason.
+async fn until_ready(client: &Client, report: &Report, standalone: &Standalone) -> Outcome {
     let text = |pointer: &str| report.object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     let (namespace, name) = (text("/metadata/namespace"), text("/metadata/name"));
     let goal = wait::Goal::ready();
+    standalone.wait_for(&report.name, &files::unready(&report.object));
     loop {
         let place = wait::Place { kind: &report.kind, namespace, name };
         match wait::until(client, place, &goal, wait::Deadline::after(PATIENCE)).await {
             Err(failure) if failure.exit() == Exit::Unavailable => {
-                let object = client.get(&report.path).await?;
-                let reason = files::unready(&object).unwrap_or_else(|| "it was not looked at yet".to_owned());
+                let object = match client.get(&report.path).await {
+                    Err(error) if error.is_not_found() => return Ok(()),
+                    object => object?,
+                };
+                let reason = files::unready(&object);
+                standalone.wait_for(&report.name, &reason);
                 tracing::warn!(object = report.name, reason, "Still waiting for an object to become ready.");
             }
             // Deleted meanwhile: nobody waits for it any more.

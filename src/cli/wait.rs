@@ -7,12 +7,18 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::connect::Connect;
+use super::connect::{Connect, Session};
 use super::{Invocation, output, target};
 use crate::client::{Client, JSON, Kind, Kinds, Query, RequestError, watch};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::jsonpath::{Template, show};
 use crate::manifest;
+
+/// Between two looks whether there is a server.
+const RETRY_INTERVAL: Duration = Duration::from_millis(50);
+
+/// A server that is not there after so long is worth a word.
+const TELL_AFTER: Duration = Duration::from_secs(2);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Command {
@@ -176,7 +182,10 @@ async fn reach(client: &Client, place: Place<'_>, goal: &Goal) -> Result<(), Req
 impl Command {
     pub(super) async fn run(&self, invocation: &Invocation) -> Outcome {
         let documents = manifest::load(&self.filename)?;
-        let session = self.connect.open(invocation).await?;
+        // Zero means "look once": a moment for one answer.
+        let timeout = if self.timeout.is_zero() { Duration::from_secs(1) } else { self.timeout };
+        let deadline = Deadline::after(timeout);
+        let session = self.session(invocation).await?;
         let kinds = Kinds::discover(&session.client).await?;
         let mut objects: Vec<(&Kind, String, String)> = Vec::new();
         for document in &documents {
@@ -204,15 +213,34 @@ impl Command {
         if objects.is_empty() {
             return Err(Failure::text(Exit::NotFound, "no matching resources found"));
         }
-        // Zero means "look once": a moment for one answer.
-        let timeout = if self.timeout.is_zero() { Duration::from_secs(1) } else { self.timeout };
-        let deadline = Deadline::after(timeout);
         for (kind, namespace, name) in &objects {
             until(&session.client, Place { kind, namespace, name }, &self.goal, deadline).await?;
             let met = if self.goal == Goal::Deleted { "deleted" } else { "condition met" };
             output::print_line(&format!("{} {met}", kind.object(name)))?;
         }
         Ok(())
+    }
+
+    /// A connection to a server that is ready: `weir run & weir wait …` need not guess how long a start takes.
+    async fn session(&self, invocation: &Invocation) -> Outcome<Session> {
+        let (start, mut told) = (Instant::now(), false);
+        loop {
+            let failure = match self.connect.open(invocation).await {
+                Ok(session) => match session.client.ready().await {
+                    Ok(()) => return Ok(session),
+                    Err(error) => Failure::from(error),
+                },
+                Err(failure) => failure,
+            };
+            if failure.exit() != Exit::Unavailable || start.elapsed() >= self.timeout {
+                return Err(failure);
+            }
+            if !told && start.elapsed() > TELL_AFTER {
+                output::tell(&format!("waiting for a server: {failure}"));
+                told = true;
+            }
+            tokio::time::sleep(RETRY_INTERVAL).await;
+        }
     }
 }
 

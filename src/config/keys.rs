@@ -16,8 +16,8 @@ pub(crate) struct Key {
     /// Whether `weir config` hides the value.
     pub(crate) secret: bool,
     default: Default,
-    /// An environment variable that others know it by, weaker than ours.
-    well_known: Option<&'static str>,
+    /// Environment variables that others know it by, strongest first, all weaker than ours.
+    well_known: &'static [&'static str],
     kind: Kind,
 }
 
@@ -34,6 +34,9 @@ enum Kind {
     Text,
     Number,
 }
+
+/// The one variable whose URL takes spans as it is; all others name the collector's base.
+pub(super) const TRACES_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
 
 /// Every key there is, in the order `weir config` prints them.
 pub(crate) const KEYS: &[Key] = &[
@@ -55,12 +58,12 @@ pub(crate) const KEYS: &[Key] = &[
     number("dispatcher.totalBytes", 32 << 20, "Bytes of events all Triggers together hold in memory"),
     Key {
         default: Default::Text("info"),
-        well_known: Some("RUST_LOG"),
+        well_known: &["RUST_LOG"],
         ..text("log.filter", "What is logged: a level, or target=level,…")
     },
     Key { default: Default::Text("human"), ..text("log.format", "human or json") },
     Key {
-        well_known: Some("OTEL_EXPORTER_OTLP_ENDPOINT"),
+        well_known: &[TRACES_ENDPOINT, "OTEL_EXPORTER_OTLP_ENDPOINT"],
         ..text("tracing.endpoint", "Base URL of an OTLP/HTTP collector; nothing is exported if not set")
     },
     Key {
@@ -70,7 +73,7 @@ pub(crate) const KEYS: &[Key] = &[
     },
     Key {
         default: Default::Text("weir"),
-        well_known: Some("OTEL_SERVICE_NAME"),
+        well_known: &["OTEL_SERVICE_NAME"],
         ..text("tracing.serviceName", "service.name of exported spans")
     },
     Key { default: Default::Text("0s"), ..text("shutdown.delay", "Between not ready and refusing requests") },
@@ -78,7 +81,7 @@ pub(crate) const KEYS: &[Key] = &[
 ];
 
 const fn text(path: &'static str, help: &'static str) -> Key {
-    Key { path, help, secret: false, default: Default::Nothing, well_known: None, kind: Kind::Text }
+    Key { path, help, secret: false, default: Default::Nothing, well_known: &[], kind: Kind::Text }
 }
 
 const fn number(path: &'static str, default: u32, help: &'static str) -> Key {
@@ -96,7 +99,7 @@ impl Key {
                 c => name.push(c.to_ascii_uppercase()),
             }
         }
-        std::iter::once(name).chain(self.well_known.map(str::to_owned)).collect()
+        std::iter::once(name).chain(self.well_known.iter().copied().map(str::to_owned)).collect()
     }
 
     /// The value that `text`, from an environment variable, stands for.

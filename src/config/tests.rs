@@ -110,3 +110,17 @@ fn every_key_is_documented() {
         }
     }
 }
+
+#[test]
+fn spans_go_below_the_collectors_url_unless_it_is_the_one_of_spans() {
+    let url = |name, value| {
+        let vars = environment(&[("HOME", "/"), (name, value)]);
+        let settings = Layers::merge(None, &vars, vec![]).and_then(|layers| layers.settings()).expect("settings");
+        settings.tracing.endpoint.expect("a URL").to_string()
+    };
+    for base in ["http://c:4318", "http://c:4318/", "http://c:4318/v1/traces"] {
+        assert_eq!(url("OTEL_EXPORTER_OTLP_ENDPOINT", base), "http://c:4318/v1/traces");
+        assert_eq!(url("WEIR_TRACING_ENDPOINT", base), "http://c:4318/v1/traces");
+    }
+    assert_eq!(url("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://c:4318/x"), "http://c:4318/x");
+}

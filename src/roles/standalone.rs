@@ -2,6 +2,7 @@
 //!
 //! The reconcilers get a client whose server is the API in this process; nothing else tells them from a cluster's.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use prometheus_client::registry::Registry as Metrics;
@@ -129,7 +130,7 @@ impl Running {
         (resources, observed): (watch::Receiver<Arc<Resources>>, watch::Sender<Arc<Observed>>),
         metrics: &mut Metrics,
     ) -> Outcome<axum::Router> {
-        let address = listener.local_addr()?;
+        let address = address_of(&listener)?;
         let hosts = HostMap::new(move |host| is_ingress(host).then_some(address));
         let ledger = Ledger::start(self.database.clone(), &LedgerSettings::default());
         let delivery = DeliverySettings { max_reply_bytes: settings.ingress.max_event_bytes, hosts };
@@ -205,6 +206,11 @@ impl Standalone {
         Client::new(self.api.client(OPERATOR), "the API of this process".to_owned())
     }
 
+    /// `object`, asked for at the start, is not ready for this `reason`.
+    pub(crate) fn wait_for(&self, object: &str, reason: &str) {
+        self.health.set("start", Readiness::NotReady(format!("waiting for {object}: {reason}")));
+    }
+
     /// Everything asked for at the start is there.
     pub(crate) fn set_ready(&self) {
         self.health.set("start", Readiness::Ready);
@@ -218,12 +224,16 @@ fn is_ingress(host: &str) -> bool {
 
 /// The URL at which this machine reaches a listener.
 fn url_of(listener: &TcpListener) -> Outcome<Url> {
-    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+    Ok(format!("http://{}", address_of(listener)?).parse()?)
+}
+
+/// The address at which this machine reaches a listener.
+fn address_of(listener: &TcpListener) -> Outcome<SocketAddr> {
     let address = listener.local_addr()?;
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
         ip => ip,
     };
-    Ok(format!("http://{}", SocketAddr::new(ip, address.port())).parse()?)
+    Ok(SocketAddr::new(ip, address.port()))
 }

@@ -105,11 +105,8 @@ async fn send(broker: &Url) -> Outcome {
         let answer = request.send().await.or_fail(Exit::Unavailable, failed)?;
         answer.error_for_status().or_fail(Exit::Failure, failed)?;
     }
-    // Let the last delivery be seen before the hint.
+    // Let the last delivery be seen before what follows.
     ticks.tick().await;
-    output::tell(
-        "\nThat was the demo; your turn, in another terminal:  weir send demo --data '{\"hello\":\"weir\"}' --wait",
-    );
     Ok(())
 }
 

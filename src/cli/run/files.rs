@@ -4,9 +4,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use weir_api::eventing::{BROKER_CLASS_ANNOTATION, Broker};
 
 use crate::apply::{Applied, Applier, Report};
 use crate::client::Client;
@@ -103,7 +105,11 @@ pub(super) async fn apply(client: &Client, documents: &[Document]) -> Outcome<Ve
     applier.check(documents).await?;
     let mut reports = Vec::new();
     for document in documents {
-        reports.push(applier.apply(document).await?);
+        let report = applier.apply(document).await?;
+        for warning in &report.warnings {
+            tracing::warn!(object = report.name, warning, "The API has a warning about a manifest.");
+        }
+        reports.push(report);
     }
     Ok(reports)
 }
@@ -143,10 +149,17 @@ pub(super) fn with_readiness(reports: &[Report]) -> impl Iterator<Item = &Report
     })
 }
 
-/// The reason an object gives for not being ready.
-pub(super) fn unready(object: &Value) -> Option<String> {
+/// Why an object is not ready, in its own words where it has some.
+pub(super) fn unready(object: &Value) -> String {
     let conditions = object["status"]["conditions"].as_array().into_iter().flatten();
-    let ready = conditions.into_iter().find(|condition| condition["type"] == "Ready")?;
-    let text = |name: &str| ready[name].as_str().unwrap_or_default();
-    Some(format!("{}: {}", text("reason"), text("message")))
+    match conditions.into_iter().find(|condition| condition["type"] == "Ready") {
+        Some(ready) => {
+            let text = |name: &str| ready[name].as_str().unwrap_or_default();
+            format!("{}: {}", text("reason"), text("message"))
+        }
+        None if Broker::deserialize(object).is_ok_and(|broker| !broker.is_ours()) => {
+            format!("nobody here serves its {BROKER_CLASS_ANNOTATION}")
+        }
+        None => "nobody has looked at it yet".to_owned(),
+    }
 }

@@ -11,7 +11,10 @@ use axum::routing::{any, get};
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use kube::ResourceExt as _;
+use serde::Deserialize as _;
 use serde_json::{Value, json};
+use weir_api::eventing::{BROKER_CLASS_ANNOTATION, Broker};
 
 use super::Inner;
 use super::definitions::{KEPT, is_definition};
@@ -208,6 +211,7 @@ where
     if is_definition(view.target.kind) {
         writing.warnings.push(KEPT.to_owned());
     }
+    writing.warnings.extend(served_by_nobody(view, &written.object));
     let body = match view.target.subresource {
         Some("scale") => Bytes::from(written.object.to_string()),
         _ => view.render_value(&written.object),
@@ -220,6 +224,13 @@ where
         }
     }
     Ok(response)
+}
+
+/// The warning about a Broker that is left to another controller: in this process there is none.
+fn served_by_nobody(view: &View<'_>, object: &Value) -> Option<String> {
+    let broker = (view.target.kind.kind == "Broker").then(|| Broker::deserialize(object).ok()).flatten()?;
+    let class = broker.annotations().get(BROKER_CLASS_ANNOTATION)?;
+    (!broker.is_ours()).then(|| format!("nobody serves Brokers of {BROKER_CLASS_ANNOTATION} {class:?} here"))
 }
 
 async fn object(parts: &Parts, body: Body) -> Result<Value, Failure> {
