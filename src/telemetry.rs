@@ -66,7 +66,8 @@ pub(crate) fn start(log: &LogSettings, tracing: &TracingSettings, colour: bool) 
 
 /// Headers and time-out of the exporter, and further attributes of the resource, come from OpenTelemetry's own variables.
 fn exporter(endpoint: &Url, settings: &TracingSettings) -> Outcome<SdkTracerProvider> {
-    let exporter = SpanExporter::builder().with_http().with_protocol(Protocol::HttpBinary).with_endpoint(endpoint.as_str());
+    let exporter =
+        SpanExporter::builder().with_http().with_protocol(Protocol::HttpBinary).with_endpoint(endpoint.as_str());
     let exporter = exporter.build().or_fail(Exit::Usage, || "cannot export spans".to_owned())?;
     Ok(SdkTracerProvider::builder()
         .with_span_processor(BatchSpanProcessor::builder(exporter, runtime::Tokio).build())
