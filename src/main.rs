@@ -15,6 +15,10 @@ mod manifest;
 mod roles;
 mod telemetry;
 
+/// The C library's allocator took a tenth of the time of a delivery.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     // The only place that reads the environment: what is not UTF-8 is nothing of ours.
     let environment =
