@@ -32,13 +32,15 @@ mod cursor;
 pub(crate) mod engine;
 mod fanout;
 mod fetch;
-mod lane;
+pub(crate) mod lane;
 mod queue;
 mod saver;
+mod view;
 
 use engine::Engine;
 use fanout::Fanout;
 use lane::{Lane, Shared};
+pub(crate) use view::{Refusal, TriggerView};
 
 /// Lanes whose places are this near are served by the shared reader from the start; others catch up by themselves.
 const NEAR: u64 = 10_000;
@@ -368,3 +370,6 @@ async fn forget_orphans<D: Downstream>(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

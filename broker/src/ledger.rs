@@ -24,7 +24,7 @@ mod writer;
 pub use exception::{Exception, ExceptionKind};
 pub use letter::{Content, DeadLetter, Group, Letter, LetterQuery, Recipient};
 
-use writer::{Put, Writer};
+use writer::{Note, Put, Writer};
 
 /// Dead letters that wait to be written; more wait for room.
 const PUTS: usize = 1_024;
@@ -94,7 +94,7 @@ pub struct Ledger(Arc<Shared>);
 struct Shared {
     pool: AnyPool,
     puts: mpsc::Sender<Put>,
-    exceptions: mpsc::Sender<Exception>,
+    notes: mpsc::Sender<Note>,
     dropped: AtomicU64,
     writer: parking_lot::Mutex<Option<tokio::task::JoinHandle<()>>>,
     closed: tokio_util::sync::CancellationToken,
@@ -105,23 +105,28 @@ impl Ledger {
     /// [`Ledger::close`], or when every clone is gone.
     pub fn start(pool: AnyPool, settings: &LedgerSettings) -> Self {
         let (puts, receive_puts) = mpsc::channel(PUTS);
-        let (exceptions, receive_exceptions) = mpsc::channel(settings.max_pending.max(1));
+        let (notes, receive_notes) = mpsc::channel(settings.max_pending.max(1));
         let closed = tokio_util::sync::CancellationToken::new();
-        let writer = Writer {
-            pool: pool.clone(),
-            settings: settings.clone(),
-            puts: receive_puts,
-            exceptions: receive_exceptions,
-        };
+        let writer =
+            Writer { pool: pool.clone(), settings: settings.clone(), puts: receive_puts, notes: receive_notes };
         let task = tokio::spawn(writer.run(closed.clone()));
         let writer = parking_lot::Mutex::new(Some(task));
-        Self(Arc::new(Shared { pool, puts, exceptions, dropped: AtomicU64::new(0), writer, closed }))
+        Self(Arc::new(Shared { pool, puts, notes, dropped: AtomicU64::new(0), writer, closed }))
     }
 
     /// Notes an exception. Never waits; if too many are pending, this one is dropped and counted.
     pub fn record(&self, exception: Exception) {
-        if self.0.exceptions.try_send(exception).is_err() {
+        if self.0.notes.try_send(Note::Exception(Box::new(exception))).is_err() {
             self.0.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns once every exception noted before is written, or could not be.
+    pub async fn flush(&self) {
+        let (done, wait) = oneshot::channel();
+        if self.0.notes.send(Note::Flush(done)).await.is_ok() {
+            // A ledger that closes meanwhile has written what it had.
+            let _closed = wait.await;
         }
     }
 
@@ -173,7 +178,7 @@ impl Ledger {
     }
 
     /// Exceptions of the event with this `id` (and `source`, if given), oldest first, at most `limit`. The newest of
-    /// them may be half a second behind.
+    /// them may be half a second behind, unless [`Ledger::flush`] was called.
     pub async fn exceptions(&self, id: &str, source: Option<&str>, limit: u32) -> Result<Vec<Exception>, LedgerError> {
         exception::of_event(&self.0.pool, id, source, limit).await
     }

@@ -195,6 +195,9 @@ impl Channel for MemoryChannel {
         progress: &Progress,
     ) -> Result<(), ProgressError> {
         tokio::task::yield_now().await;
+        if self.closed.is_cancelled() {
+            return Err(ProgressError::Closed);
+        }
         let mut state = self.log.state.lock();
         state.saves += 1;
         if state.fail_saves {
@@ -273,18 +276,22 @@ pub(crate) struct World {
     pub(crate) logs: Logs,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) shutdown: CancellationToken,
+    /// The process is gone: its log takes and gives nothing more.
+    pub(crate) killed: CancellationToken,
 }
 
 impl World {
     /// Starts opening logs. The same `log` may be given to one world after the other, as a process is restarted.
     pub(crate) fn new(log: &Arc<MemoryLog>) -> Self {
         let opened = Arc::clone(log);
+        let killed = CancellationToken::new();
+        let alive = killed.clone();
         let registry = Registry::default().with(
             "memory",
             move |_name: ChannelName, _config: serde_json::Value| {
-                let log = Arc::clone(&opened);
+                let (log, closed) = (Arc::clone(&opened), alive.child_token());
                 async move {
-                    let channel = MemoryChannel { log, closed: CancellationToken::new() };
+                    let channel = MemoryChannel { log, closed };
                     Ok::<Arc<dyn Channel>, ConnectError>(Arc::new(channel))
                 }
             },
@@ -295,7 +302,7 @@ impl World {
         let logs = Logs::new(Arc::new(registry), receiver, observing);
         let metrics = Metrics::register(&mut Prometheus::default());
         let shutdown = CancellationToken::new();
-        let world = Self { log: Arc::clone(log), resources, observed, logs, metrics, shutdown };
+        let world = Self { log: Arc::clone(log), resources, observed, logs, metrics, shutdown, killed };
         let (logs, shutdown) = (world.logs.clone(), world.shutdown.clone());
         tokio::spawn(async move { logs.run(&shutdown).await });
         world

@@ -21,8 +21,15 @@ const TYPICAL_BYTES: usize = 1024;
 /// Reads for `lane` until it follows the shared reader, or is stopped.
 pub(super) async fn run<D: Downstream>(fanout: Arc<Fanout<D>>, lane: Arc<Lane<D>>, partition: usize) {
     let mut backoff = Backoff::new();
-    let mut catching_up =
-        CatchUp { fanout: &fanout, lane: &lane, partition, reader: None, at_tail: false, event_bytes: TYPICAL_BYTES };
+    let mut catching_up = CatchUp {
+        fanout: &fanout,
+        lane: &lane,
+        partition,
+        reader: None,
+        at_tail: false,
+        event_bytes: TYPICAL_BYTES,
+        needed: 0,
+    };
     tokio::select! {
         () = fanout.stop.cancelled() => {}
         () = async {
@@ -53,15 +60,17 @@ struct CatchUp<'a, D: Downstream> {
     at_tail: bool,
     /// Of the events read last.
     event_bytes: usize,
+    /// Of the event that did not fit, if one did not.
+    needed: usize,
 }
 
 impl<D: Downstream> CatchUp<'_, D> {
     async fn room(&mut self) -> Option<usize> {
-        let room = match tokio::time::timeout(KEEP_READER, self.lane.room()).await {
+        let room = match tokio::time::timeout(KEEP_READER, self.lane.room(self.needed)).await {
             Ok(room) => room,
             Err(_elapsed) => {
                 self.reader = None;
-                self.lane.room().await
+                self.lane.room(self.needed).await
             }
         };
         let (events, bytes) = room?;
@@ -116,10 +125,11 @@ impl<D: Downstream> CatchUp<'_, D> {
             self.event_bytes = events.iter().map(|stored| stored.event.size_bytes()).sum::<usize>() / events.len();
         }
         self.fanout.shared.metrics.catch_up_reads.inc_by(events.len() as u64);
-        let all = self.lane.catch_up(self.partition, events, until) == until;
-        if !all {
+        let result = self.lane.catch_up(self.partition, events, until);
+        self.needed = result.err().unwrap_or_default();
+        if result.is_err() {
             self.reader = None;
         }
-        all
+        result.is_ok()
     }
 }

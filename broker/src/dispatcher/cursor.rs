@@ -56,10 +56,6 @@ impl Cursor {
         self.saved_next
     }
 
-    pub(super) fn pending(&self) -> &VecDeque<u64> {
-        &self.pending
-    }
-
     /// Whether the event at `offset` was already dealt with.
     pub(super) fn has_passed(&self, offset: u64) -> bool {
         offset < self.read || self.settled_before.contains(offset)

@@ -61,12 +61,12 @@ impl Engine {
         Self { deliverer, ledger, metrics, max_ttl, give_up: CancellationToken::new() }
     }
 
-    pub(crate) fn ledger(&self) -> &Ledger {
+    pub(super) fn ledger(&self) -> &Ledger {
         &self.ledger
     }
 
     /// One attempt outside of any lane: for redrive. The error is for people.
-    pub(crate) async fn attempt_once(&self, stored: &Stored, route: &EngineRoute) -> Result<(), String> {
+    pub(super) async fn attempt_once(&self, stored: &Stored, route: &EngineRoute) -> Result<(), String> {
         let once = Once { failure: Mutex::new(String::new()) };
         match self.deliverer.deliver(stored, &route.route, Some(&route.replies), &once, &self.give_up).await {
             Outcome::Delivered { .. } => Ok(()),
@@ -92,7 +92,7 @@ impl Engine {
 }
 
 impl EngineRoute {
-    pub(crate) fn last_failure(&self) -> Option<LastFailure> {
+    pub(super) fn last_failure(&self) -> Option<LastFailure> {
         self.last_failure.lock().clone()
     }
 

@@ -67,6 +67,11 @@ impl<D: Downstream> Orders<D> {
         self.trigger.paused || self.route.is_err()
     }
 
+    /// Where deliveries go; the error says why they cannot.
+    pub(super) fn route(&self) -> Result<&D::Route, &str> {
+        self.route.as_ref().map_err(String::as_str)
+    }
+
     /// Why there is no route, if the Trigger has a subscriber.
     pub(super) fn failure(&self) -> Option<&str> {
         self.trigger.subscriber.as_ref()?;
@@ -103,8 +108,9 @@ struct State<D: Downstream> {
 }
 
 /// What became of a Trigger's events since the dispatcher took it on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Counts {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Counts {
     pub(super) matched: u64,
     pub(super) delivered: u64,
     pub(super) dead_lettered: u64,
@@ -114,16 +120,22 @@ pub(super) struct Counts {
 
 /// What a lane shows of itself.
 #[derive(Clone, Debug)]
-pub(super) struct Snapshot {
-    pub(super) trigger: Arc<Trigger>,
-    pub(super) counts: Counts,
-    pub(super) in_flight: usize,
-    pub(super) waiting: usize,
-    pub(super) queued: usize,
-    pub(super) queued_bytes: usize,
-    pub(super) held: bool,
-    pub(super) behind: bool,
-    pub(super) progress: Vec<Progress>,
+pub(crate) struct Snapshot {
+    pub(crate) trigger: Arc<Trigger>,
+    pub(crate) filter: Arc<Filter>,
+    pub(crate) counts: Counts,
+    /// Deliveries that make an attempt.
+    pub(crate) in_flight: usize,
+    /// Deliveries that wait before another attempt.
+    pub(crate) waiting: usize,
+    pub(crate) queued: usize,
+    pub(crate) queued_bytes: usize,
+    /// Nothing is delivered: paused, or there is no address.
+    pub(crate) held: bool,
+    /// It could not follow the others and reads for itself.
+    pub(crate) behind: bool,
+    /// Per partition.
+    pub(crate) progress: Vec<Progress>,
 }
 
 /// One job with the orders it is to be done under.
@@ -257,24 +269,26 @@ impl<D: Downstream> Lane<D> {
         true
     }
 
-    /// The lane's own reader hands over what it read up to `until`, in order; returns the offset to go on from.
-    pub(super) fn catch_up(self: &Arc<Self>, partition: usize, events: Vec<Stored>, until: u64) -> u64 {
+    /// The lane's own reader hands over what it read up to `until`, in order. The error is the size of the first event
+    /// there was no room for: it is read again.
+    pub(super) fn catch_up(self: &Arc<Self>, partition: usize, events: Vec<Stored>, until: u64) -> Result<(), usize> {
         let mut state = self.state.lock();
         let filter = Arc::clone(&state.orders.filter);
-        let mut reached = until;
+        let (mut reached, mut result) = (until, Ok(()));
         for stored in events {
             let offset = stored.position.offset;
             if state.cursors[partition].has_passed(offset) || !filter.matches(&stored.event) {
                 continue;
             }
+            let bytes = stored.event.size_bytes();
             if !self.take_in(&mut state, partition, stored) {
-                reached = offset;
+                (reached, result) = (offset, Err(bytes));
                 break;
             }
         }
         state.cursors[partition].advance(reached);
         self.staff(state);
-        reached
+        result
     }
 
     /// Takes one matching event; false if there is no room.
@@ -347,6 +361,10 @@ impl<D: Downstream> Lane<D> {
         state.working -= 1;
         self.let_return(&mut state);
         let job = if state.held || state.working >= self.most(&state) { None } else { state.queue.take() };
+        let behind = state.cursors.iter().any(|cursor| cursor.reading == Reading::Behind);
+        if behind && is_roomy(&state.queue) {
+            self.room.notify_waiters();
+        }
         let Some(job) = job else {
             if state.working + state.waiting == 0 {
                 self.idle.notify_waiters();
@@ -355,15 +373,9 @@ impl<D: Downstream> Lane<D> {
         };
         state.working += 1;
         let task = Task { job, orders: Arc::clone(&state.orders) };
-        let has_room = state.cursors.iter().any(|cursor| cursor.reading == Reading::Behind) && is_roomy(&state.queue);
         // A key that was set free may have made several events ready.
-        if state.queue.is_empty() {
-            drop(state);
-        } else {
+        if !state.queue.is_empty() {
             self.staff(state);
-        }
-        if has_room {
-            self.room.notify_waiters();
         }
         Some(task)
     }
@@ -386,7 +398,11 @@ impl<D: Downstream> Lane<D> {
                 match ending {
                     Ending::Delivered => state.counts.delivered += 1,
                     Ending::DeadLettered => state.counts.dead_lettered += 1,
-                    Ending::Unsettled => return state.queue.give_back(offer),
+                    // Perhaps interrupted because the Trigger changed: it may not want the event any more.
+                    Ending::Unsettled if state.orders.filter.matches(&offer.stored.event) => {
+                        return state.queue.give_back(offer);
+                    }
+                    Ending::Unsettled => state.counts.unmatched_later += 1,
                 }
                 state.queue.settled(&offer);
                 self.settle(state, offer.stored.position);
@@ -452,8 +468,9 @@ impl<D: Downstream> Lane<D> {
         }
     }
 
-    /// Until there is room for more, or the lane is stopped. How many events and bytes fit; `None` once stopped.
-    pub(super) async fn room(&self) -> Option<(usize, usize)> {
+    /// Until there is room for an event of `needed` bytes and more, or the lane is stopped. How many events and bytes
+    /// fit; `None` once stopped.
+    pub(super) async fn room(&self, needed: usize) -> Option<(usize, usize)> {
         loop {
             let mut room = std::pin::pin!(self.room.notified());
             room.as_mut().enable();
@@ -462,8 +479,11 @@ impl<D: Downstream> Lane<D> {
                 if state.stopped {
                     return None;
                 }
-                if !state.held && is_roomy(&state.queue) {
-                    return Some(state.queue.room());
+                let (events, bytes) = state.queue.room();
+                // An empty lane takes anything. One that is not hears again when something of its own is settled.
+                let fits = is_roomy(&state.queue) && bytes >= needed && !self.shared.is_crowded();
+                if !state.held && (state.queue.events() == 0 || fits) {
+                    return Some((events, bytes));
                 }
             }
             room.await;
@@ -479,6 +499,7 @@ impl<D: Downstream> Lane<D> {
         let state = self.state.lock();
         Snapshot {
             trigger: Arc::clone(&state.orders.trigger),
+            filter: Arc::clone(&state.orders.filter),
             counts: state.counts,
             in_flight: state.working,
             waiting: state.waiting,
@@ -505,6 +526,9 @@ impl<D: Downstream> Patience for Turn<'_, D> {
             let mut state = lane.state.lock();
             state.working -= 1;
             state.waiting += 1;
+            if is_roomy(&state.queue) {
+                lane.room.notify_waiters();
+            }
             lane.staff(state);
         }
         tokio::select! {
@@ -558,8 +582,9 @@ impl<D: Downstream> Drop for Lane<D> {
     }
 }
 
-/// A lane that fell behind fills up again once half of it is free.
+/// When a lane that fell behind reads on: once half of it is free, or nothing in it is ready.
 fn is_roomy(queue: &Queue) -> bool {
     let (events, bytes) = queue.room();
-    queue.events() == 0 || (events >= queue.events() && bytes >= queue.bytes())
+    let half_is_free = events >= queue.events() && bytes >= queue.bytes();
+    queue.events() == 0 || half_is_free || (queue.is_empty() && events > 0 && bytes > 0)
 }

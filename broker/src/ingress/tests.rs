@@ -236,7 +236,8 @@ async fn header_block_over_64_kib_is_refused() {
 #[tokio::test]
 async fn failures_of_the_log_say_when_to_retry() {
     let served = serve(IngressSettings::default()).await;
-    let rows: [(fn() -> AppendError, u16, Option<&str>); 4] = [
+    type Row = (fn() -> AppendError, u16, Option<&'static str>);
+    let rows: [Row; 4] = [
         (|| AppendError::Full, 503, Some("1")),
         (|| AppendError::Overloaded { retry_after: Duration::from_millis(2500) }, 503, Some("3")),
         (|| AppendError::Unavailable("gone".into()), 503, Some("1")),

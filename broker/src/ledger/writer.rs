@@ -21,18 +21,26 @@ pub(super) struct Put {
     pub(super) done: oneshot::Sender<Result<(), LedgerError>>,
 }
 
+/// What may wait for others to be written with.
+#[derive(Debug)]
+pub(super) enum Note {
+    Exception(Box<Exception>),
+    /// Somebody wants to know that everything before is written.
+    Flush(oneshot::Sender<()>),
+}
+
 pub(super) struct Writer {
     pub(super) pool: AnyPool,
     pub(super) settings: LedgerSettings,
     pub(super) puts: mpsc::Receiver<Put>,
-    pub(super) exceptions: mpsc::Receiver<Exception>,
+    pub(super) notes: mpsc::Receiver<Note>,
 }
 
 impl Writer {
     /// Writes until the ledger is `closed` or has no handle left, and then what is pending.
     pub(super) async fn run(mut self, closed: CancellationToken) {
         let mut puts = Vec::new();
-        let mut exceptions = Vec::new();
+        let (mut notes, mut exceptions, mut asking) = (Vec::new(), Vec::new(), Vec::new());
         let mut flush_at = None;
         let mut prune = tokio::time::interval_at(Instant::now() + PRUNE_INTERVAL, PRUNE_INTERVAL);
         prune.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -43,32 +51,43 @@ impl Writer {
                     0 => break,
                     _ => self.write_puts(&mut puts).await,
                 },
-                _ = self.exceptions.recv_many(&mut exceptions, room), if room > 0 => {
+                _ = self.notes.recv_many(&mut notes, room), if room > 0 => {
+                    sort(&mut notes, &mut exceptions, &mut asking);
                     let soon = Instant::now() + self.settings.flush_interval;
-                    flush_at = Some(if exceptions.len() < BATCH { flush_at.unwrap_or(soon) } else { Instant::now() });
+                    let waits = exceptions.len() < BATCH && asking.is_empty();
+                    flush_at = Some(if waits { flush_at.unwrap_or(soon) } else { Instant::now() });
                 }
                 () = tokio::time::sleep_until(flush_at.unwrap_or_else(Instant::now)), if flush_at.is_some() => {
                     self.write_exceptions(&mut exceptions).await;
+                    asking.drain(..).for_each(tell);
                     flush_at = None;
                 }
                 _ = prune.tick() => self.prune().await,
                 () = closed.cancelled() => break,
             }
         }
-        self.finish(puts, exceptions).await;
+        self.finish(puts, exceptions, asking).await;
     }
 
-    async fn finish(mut self, mut puts: Vec<Put>, mut exceptions: Vec<Exception>) {
+    async fn finish(
+        mut self,
+        mut puts: Vec<Put>,
+        mut exceptions: Vec<Exception>,
+        mut asking: Vec<oneshot::Sender<()>>,
+    ) {
         self.puts.close();
-        self.exceptions.close();
+        self.notes.close();
         while self.puts.recv_many(&mut puts, BATCH).await > 0 {
             self.write_puts(&mut puts).await;
         }
         loop {
             self.write_exceptions(&mut exceptions).await;
-            if self.exceptions.recv_many(&mut exceptions, BATCH).await == 0 {
+            asking.drain(..).for_each(tell);
+            let mut notes = Vec::new();
+            if self.notes.recv_many(&mut notes, BATCH).await == 0 {
                 return;
             }
+            sort(&mut notes, &mut exceptions, &mut asking);
         }
     }
 
@@ -128,4 +147,18 @@ impl Writer {
 fn answer(put: Put, result: Result<(), sqlx::Error>) {
     // Who waited may have been cancelled; the letter is stored all the same.
     let _nobody_waits = put.done.send(result.map_err(LedgerError::from));
+}
+
+fn sort(notes: &mut Vec<Note>, exceptions: &mut Vec<Exception>, asking: &mut Vec<oneshot::Sender<()>>) {
+    for note in notes.drain(..) {
+        match note {
+            Note::Exception(exception) => exceptions.push(*exception),
+            Note::Flush(done) => asking.push(done),
+        }
+    }
+}
+
+fn tell(done: oneshot::Sender<()>) {
+    // Whoever stopped waiting does not want to know.
+    let _gone = done.send(());
 }
