@@ -29,8 +29,9 @@ use serde_json::value::RawValue;
 use weir_api::Event;
 use weir_channels::{Position, ReadError};
 
+use crate::carried;
 use crate::dispatcher::engine::Engine;
-use crate::dispatcher::{Dispatcher, Refusal};
+use crate::dispatcher::{Dispatcher, Refusal, TriggerView};
 use crate::ledger::LedgerError;
 use crate::logs::{Found, Log};
 
@@ -65,6 +66,14 @@ pub(crate) fn router(dispatcher: Arc<Dispatcher<Engine>>) -> Router {
 }
 
 impl Admin {
+    fn triggers(&self, log: &Log) -> Result<Vec<TriggerView>, Problem> {
+        let starting = || {
+            let text = format!("the triggers of broker {} are not served yet", log.broker);
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, text)
+        };
+        self.dispatcher.triggers(log).ok_or_else(starting)
+    }
+
     fn log(&self, namespace: &str, name: &str) -> Result<Arc<Log>, Problem> {
         match self.dispatcher.find_log(namespace, name) {
             Found::Open(log) => Ok(log),
@@ -181,9 +190,11 @@ impl From<Position> for Place {
     }
 }
 
-/// The event in JSON event format.
+/// The event in JSON event format, without what only we need.
 fn event_json(event: &Event) -> Box<RawValue> {
-    let text = String::from_utf8_lossy(&weir_api::event::json::encode(event)).into_owned();
+    let mut event = event.clone();
+    event.remove_extension(carried::CARRIED);
+    let text = String::from_utf8_lossy(&weir_api::event::json::encode(&event)).into_owned();
     // The codec writes JSON and nothing else.
     RawValue::from_string(text).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }

@@ -210,6 +210,31 @@ impl Deliverer {
         }
     }
 
+    /// Makes one attempt, the `number`-th, and nothing else: no retry, no dead letter.
+    ///
+    /// # Errors
+    /// Why it failed.
+    pub async fn attempt(
+        &self,
+        stored: &Stored,
+        route: &Route,
+        replies: Option<&dyn Sink>,
+        observer: &dyn Observer,
+        number: u32,
+    ) -> Result<(), Failure> {
+        let started = Instant::now();
+        let result = attempt(&self.request(stored, route, replies), route.delivery.timeout).await;
+        let status = result.as_ref().map(|accepted| accepted.status);
+        let (dead_letter, duration, retry_in) = (false, started.elapsed(), None);
+        observer.attempt(stored, route, &Attempt { number, dead_letter, duration, result: status, retry_in });
+        result.map(|_| ())
+    }
+
+    fn request<'a>(&self, stored: &'a Stored, route: &'a Route, replies: Option<&'a dyn Sink>) -> Post<'a> {
+        let expect = Expect::Reply { limit_bytes: self.0.max_reply_bytes };
+        Post { target: &route.subscriber, event: &stored.event, expect, replies }
+    }
+
     async fn settle(
         &self,
         stored: &Stored,
@@ -218,12 +243,7 @@ impl Deliverer {
         observer: &dyn Observer,
     ) -> Outcome {
         let started = Instant::now();
-        let request = Post {
-            target: &route.subscriber,
-            event: &stored.event,
-            expect: Expect::Reply { limit_bytes: self.0.max_reply_bytes },
-            replies,
-        };
+        let request = self.request(stored, route, replies);
         let sent = post(&request, &route.delivery, observer, |number, duration, result, retry_in| {
             observer.attempt(stored, route, &Attempt { number, dead_letter: false, duration, result, retry_in });
         });

@@ -177,7 +177,8 @@ impl Ledger {
         letter::mark_redriven(&self.0.pool, id, at).await
     }
 
-    /// Exceptions of the event with this `id` (and `source`, if given), oldest first, at most `limit`. The newest of
+    /// Exceptions of the event with this `id` (and `source`, if given), oldest first, at most `limit`:
+    /// how it ended goes before single attempts. The newest of
     /// them may be half a second behind, unless [`Ledger::flush`] was called.
     pub async fn exceptions(&self, id: &str, source: Option<&str>, limit: u32) -> Result<Vec<Exception>, LedgerError> {
         exception::of_event(&self.0.pool, id, source, limit).await

@@ -112,7 +112,7 @@ pub(super) async fn explain(
         return Err(Problem::new(StatusCode::NOT_FOUND, text));
     }
     // In this order: what progress calls settled has been written down by then.
-    let triggers = admin.dispatcher.triggers(&log);
+    let triggers = admin.triggers(&log)?;
     let ledger = admin.dispatcher.ledger();
     ledger.flush().await;
     let exceptions = ledger.exceptions(&id, source.as_deref(), MOST_EXCEPTIONS).await?;

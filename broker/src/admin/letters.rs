@@ -1,6 +1,7 @@
 //! Dead letters: list, show, redrive, discard.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
@@ -15,6 +16,8 @@ use super::{Admin, Path, Place, Problem, Query, event_json};
 use crate::dispatcher::Refusal;
 use crate::ledger::{Content, Letter, LetterQuery};
 
+/// How long a caller waits for the outcome of an attempt.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Most letters of one answer.
 const MOST: u32 = 1_000;
 
@@ -160,6 +163,7 @@ pub(super) async fn show(State(admin): State<Arc<Admin>>, Path(id): Path<String>
 }
 
 pub(super) async fn discard(State(admin): State<Arc<Admin>>, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+    let _turn = Turn::take(&admin, &id)?;
     if admin.dispatcher.ledger().delete(&id).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {
@@ -181,9 +185,18 @@ pub(super) async fn redrive(
     Path(id): Path<String>,
 ) -> Result<Json<Redriven>, Problem> {
     let turn = Turn::take(&admin, &id)?;
-    let letter = find(&admin, &id).await?;
-    let error = admin.dispatcher.redrive(&letter).await?.err();
-    drop(turn);
+    // A task, so that a caller who goes away does not break off a delivery that nobody would know of.
+    let attempt = tokio::spawn(async move {
+        let letter = find(&turn.admin, &turn.id).await?;
+        Ok::<_, Problem>(turn.admin.dispatcher.redrive(&letter).await?.err())
+    });
+    let error = match tokio::time::timeout(PATIENCE, attempt).await {
+        Ok(Ok(result)) => result?,
+        Ok(Err(_panicked)) => {
+            return Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "delivering it hit a bug in weir"));
+        }
+        Err(_elapsed) => Some(format!("no outcome within {} s; the attempt goes on", PATIENCE.as_secs())),
+    };
     Ok(Json(Redriven { id, delivered: error.is_none(), error }))
 }
 
@@ -192,21 +205,21 @@ async fn find(admin: &Admin, id: &str) -> Result<Letter, Problem> {
     letter.ok_or_else(|| Refusal::NoLetter(id.to_owned()).into())
 }
 
-/// While it lives nobody else redrives the letter.
-struct Turn<'a> {
-    admin: &'a Admin,
-    id: &'a str,
+/// While it lives nobody else redrives or discards the letter.
+struct Turn {
+    admin: Arc<Admin>,
+    id: String,
 }
 
-impl<'a> Turn<'a> {
-    fn take(admin: &'a Admin, id: &'a str) -> Result<Self, Refusal> {
+impl Turn {
+    fn take(admin: &Arc<Admin>, id: &str) -> Result<Self, Refusal> {
         let free = admin.redriving.lock().insert(id.to_owned());
-        if free { Ok(Self { admin, id }) } else { Err(Refusal::InProgress) }
+        if free { Ok(Self { admin: Arc::clone(admin), id: id.to_owned() }) } else { Err(Refusal::InProgress) }
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for Turn {
     fn drop(&mut self) {
-        self.admin.redriving.lock().remove(self.id);
+        self.admin.redriving.lock().remove(&self.id);
     }
 }

@@ -55,5 +55,5 @@ pub(super) async fn list(
         counts: view.lane.counts,
         last_failure: view.last_failure,
     };
-    Ok(Json(Answer { items: admin.dispatcher.triggers(&log).into_iter().map(item).collect() }))
+    Ok(Json(Answer { items: admin.triggers(&log)?.into_iter().map(item).collect() }))
 }

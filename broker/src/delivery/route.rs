@@ -155,7 +155,7 @@ impl Target {
         let extensions = event.attributes().extensions.len();
         let mut headers = HeaderMap::with_capacity(self.headers.len() + extensions + 10);
         let body = match self.format {
-            Format::Binary => {
+            Format::Binary if codec::fits_binary(event) => {
                 codec::encode_binary(event, &mut headers)?;
                 headers.remove(CE_CARRIED);
                 if self.inside == Inside::Broker {
@@ -163,7 +163,8 @@ impl Target {
                 }
                 event.data().cloned().unwrap_or_default()
             }
-            Format::Json => {
+            // Also an event whose attributes no header can carry.
+            Format::Binary | Format::Json => {
                 // Without what only we need; copies the attributes, as changing a shared event does.
                 let mut outside = event.clone();
                 outside.remove_extension(carried::CARRIED);

@@ -65,14 +65,11 @@ impl Engine {
         &self.ledger
     }
 
-    /// One attempt outside of any lane: for redrive. The error is for people.
-    pub(super) async fn attempt_once(&self, stored: &Stored, route: &EngineRoute) -> Result<(), String> {
-        let once = Once { failure: Mutex::new(String::new()) };
-        match self.deliverer.deliver(stored, &route.route, Some(&route.replies), &once, &self.give_up).await {
-            Outcome::Delivered { .. } => Ok(()),
-            Outcome::DeadLettered { failure, .. } => Err(failure.reason()),
-            Outcome::Interrupted => Err(once.failure.into_inner()),
-        }
+    /// The `number`-th attempt, outside of any lane: for redrive. The error is for people.
+    pub(super) async fn attempt_once(&self, stored: &Stored, route: &EngineRoute, number: u32) -> Result<(), String> {
+        let watcher = Watcher { engine: self, route, patience: &NoPatience };
+        let attempt = self.deliverer.attempt(stored, &route.route, Some(&route.replies), &watcher, number);
+        attempt.await.map_err(|failure| format!("{}: {}", failure.reason(), failure.detail))
     }
 
     /// Gives up an event that makes our own code fail.
@@ -226,19 +223,11 @@ impl Observer for Watcher<'_> {
     }
 }
 
-/// Makes one attempt, and keeps why it failed.
-struct Once {
-    failure: Mutex<String>,
-}
+/// For attempts that have no next one.
+struct NoPatience;
 
 #[async_trait]
-impl Observer for Once {
-    fn attempt(&self, _: &Stored, _: &Route, attempt: &Attempt<'_>) {
-        if let Err(failure) = attempt.result {
-            *self.failure.lock() = failure.detail.clone();
-        }
-    }
-
+impl Patience for NoPatience {
     async fn wait(&self, _: Duration) -> Result<(), Interrupted> {
         Err(Interrupted)
     }

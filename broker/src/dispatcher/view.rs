@@ -6,6 +6,7 @@ use weir_channels::{Bounds, Stored};
 use super::Dispatcher;
 use super::engine::{Engine, LastFailure};
 use super::lane::Snapshot;
+use crate::backoff::Backoff;
 use crate::ledger::{Content, Ledger, LedgerError, Letter};
 use crate::logs::{Found, Log};
 
@@ -63,9 +64,9 @@ impl Dispatcher<Engine> {
         self.logs.find(&format!("{namespace}/{name}"))
     }
 
-    /// The Triggers of a log, by name.
-    pub(crate) fn triggers(&self, log: &Log) -> Vec<TriggerView> {
-        let Some(fanout) = self.fanouts.read().get(&log.uid).cloned() else { return Vec::new() };
+    /// The Triggers of a log, by name; `None` while they are not served yet.
+    pub(crate) fn triggers(&self, log: &Log) -> Option<Vec<TriggerView>> {
+        let fanout = self.fanouts.read().get(&log.uid).cloned()?;
         // Where the readers are before where the lanes are: a lane that is further has settled nothing it was not given.
         let positions = fanout.positions();
         let mut views: Vec<_> = fanout
@@ -77,11 +78,24 @@ impl Dispatcher<Engine> {
             })
             .collect();
         views.sort_by(|a, b| a.lane.trigger.name.name.cmp(&b.lane.trigger.name.name));
-        views
+        Some(views)
+    }
+
+    /// Tries until the ledger has it: a letter that was delivered must not be redriven again.
+    async fn note_redriven(&self, id: &str) {
+        let mut backoff = Backoff::new();
+        let at = Timestamp::now();
+        while let Err(error) = self.ledger().mark_redriven(id, at).await {
+            if matches!(error, LedgerError::Closed) {
+                return;
+            }
+            tracing::warn!(%error, id, "Cannot note that a dead letter was redriven; trying again.");
+            backoff.wait().await;
+        }
     }
 
     /// Makes one attempt to deliver `letter` to the Trigger that failed, as that is now. If it fails, the error is for
-    /// people and the letter stays.
+    /// people and the letter stays. Not to be cancelled: the letter would not show that it was delivered.
     pub(crate) async fn redrive(&self, letter: &Letter) -> Result<Result<(), String>, Refusal> {
         let dead = &letter.letter;
         let recipient = &dead.recipient;
@@ -101,9 +115,9 @@ impl Dispatcher<Engine> {
         }
         let route = orders.route().map_err(|reason| Refusal::NoRoute { trigger: name(), reason: reason.to_owned() })?;
         let stored = Stored { position: dead.position, stored_at: dead.stored_at, event: event.clone() };
-        let result = self.shared.downstream.attempt_once(&stored, route).await;
+        let result = self.shared.downstream.attempt_once(&stored, route, dead.attempts + 1).await;
         if result.is_ok() {
-            self.ledger().mark_redriven(&letter.id, Timestamp::now()).await?;
+            self.note_redriven(&letter.id).await;
         }
         Ok(result)
     }

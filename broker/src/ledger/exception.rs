@@ -130,12 +130,14 @@ pub(super) async fn of_event(
     source: Option<&str>,
     limit: u32,
 ) -> Result<Vec<Exception>, LedgerError> {
-    const SQL: &str =
-        "SELECT * FROM exceptions WHERE event_id = $1 AND ($2 = '' OR event_source = $2) ORDER BY id LIMIT $3";
+    const SQL: &str = "SELECT * FROM exceptions WHERE event_id = $1 AND ($2 = '' OR event_source = $2) \
+         ORDER BY CASE WHEN kind IN ('failed-attempt', 'sample') THEN 1 ELSE 0 END, id LIMIT $3";
     let query = sqlx::query(SQL).bind(id).bind(source.unwrap_or_default()).bind(i64::from(limit));
     let rows = query.fetch_all(pool).await?;
     // Of a kind from a newer build nothing can be said.
-    rows.iter().filter_map(|row| read(row).transpose()).collect()
+    let mut found: Vec<_> = rows.iter().filter_map(|row| read(row).transpose()).collect::<Result<_, _>>()?;
+    found.sort_by_key(|exception: &Exception| exception.at);
+    Ok(found)
 }
 
 /// Forgets what is older than `before`, and beyond the newest `keep`.
