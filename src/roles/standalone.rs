@@ -107,7 +107,7 @@ pub(crate) async fn start(
         data_plane_url.clone(),
         controller,
         listeners.api,
-        telemetry::router(metrics, health.clone()),
+        telemetry::router(metrics, health.clone()).merge(admin),
     );
     Ok((Standalone { api, api_url, data_plane_url, health }, running))
 }
