@@ -102,8 +102,6 @@ pub(crate) struct Settings {
     pub(crate) log: LogSettings,
     /// Where spans go.
     pub(crate) tracing: TracingSettings,
-    /// How the process stops.
-    pub(crate) shutdown: ShutdownSettings,
 }
 
 /// What is logged, and how.
@@ -297,7 +295,6 @@ impl Layers {
                 format: config.log.format.unwrap_or_default(),
             },
             tracing: self.tracing(config.tracing)?,
-            shutdown,
         })
     }
 

@@ -69,7 +69,7 @@ impl Engine {
     pub(super) async fn attempt_once(&self, stored: &Stored, route: &EngineRoute, number: u32) -> Result<(), String> {
         let watcher = Watcher { engine: self, route, patience: &NoPatience };
         let attempt = self.deliverer.attempt(stored, &route.route, Some(&route.replies), &watcher, number);
-        attempt.await.map_err(|failure| format!("{}: {}", failure.reason(), failure.detail))
+        attempt.await.map_err(|failure| failure.detail)
     }
 
     /// Gives up an event that makes our own code fail.
