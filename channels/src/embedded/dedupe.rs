@@ -4,6 +4,7 @@
 //! is rebuilt from the records when the log is opened.
 
 use std::collections::VecDeque;
+use std::io;
 use std::time::Duration;
 
 use ahash::AHashMap;
@@ -60,7 +61,8 @@ impl Dedupe {
         self.order.push_back((stored_at, hashes, offset));
     }
 
-    /// Where `event` is stored already, perhaps among the `batch` before it; otherwise remembers it at `offset`.
+    /// Where `event` is stored already, perhaps among the `batch` before it; otherwise remembers it at `offset`. Fails if
+    /// the event it may repeat cannot be read just now: storing it again would be a guess.
     #[expect(clippy::too_many_arguments, reason = "the places an event may be found in")]
     pub(crate) fn check(
         &mut self,
@@ -71,21 +73,21 @@ impl Dedupe {
         batch: &[Stored],
         published: &Published,
         fs: &dyn Fs,
-    ) -> Option<u64> {
+    ) -> io::Result<Option<u64>> {
         if let Some(&first) = self.seen.get(&hashes) {
             let in_batch = batch.first().and_then(|b| batch.get(first.checked_sub(b.position.offset)? as usize));
             let same = match in_batch {
                 Some(stored) => is_same(&stored.event, event),
-                // An event that cannot be read any more cannot be proven to be the same: it is stored again.
-                None => published.event_at(fs, first).is_some_and(|stored| is_same(&stored, event)),
+                // An event that is damaged cannot be proven to be the same: it is stored again.
+                None => published.event_at(fs, first)?.is_some_and(|stored| is_same(&stored, event)),
             };
             if same {
-                return Some(first);
+                return Ok(Some(first));
             }
         }
         self.pending.push((hashes, self.seen.get(&hashes).copied()));
         self.remember(hashes, offset, now);
-        None
+        Ok(None)
     }
 
     /// The last batch is stored.

@@ -76,6 +76,9 @@ pub(crate) struct Log {
     /// Something was written since the last sync.
     pub(super) unsynced: bool,
     pub(super) poisoned: Option<String>,
+    /// A segment was begun and not finished being created. Its file may exist, so the old one must not grow into its
+    /// offsets: the next batch begins it again.
+    pub(super) must_roll: bool,
     pub(super) salt: u32,
     /// Finished segments whose index is not written yet.
     pub(super) unindexed: Vec<Arc<Segment>>,
@@ -96,6 +99,17 @@ impl Log {
 
     pub(crate) fn cursors(&self) -> &Cursors {
         &self.cursors
+    }
+
+    /// When the last event was stored.
+    #[cfg(test)]
+    pub(crate) fn last_stored_at(&self) -> i64 {
+        self.last_stored_at_nanos
+    }
+
+    /// Bytes of its segments.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.finished_bytes + self.write_at
     }
 
     /// Why the log is closed for good, if it is.
@@ -132,10 +146,10 @@ impl Log {
             return Err(CommitError::Full);
         }
         let now = now.max(self.last_stored_at_nanos);
-        if self.is_segment_finished(batch.frames.len()) {
-            self.roll(now, false)?;
+        if self.must_roll || self.is_segment_finished(batch.frames.len()) {
+            self.roll(now)?;
         }
-        let stored = self.seal(batch, now, offsets);
+        let stored = self.seal(batch, now, offsets).map_err(CommitError::Refused)?;
         if stored.is_empty() {
             return Ok(());
         }
@@ -154,7 +168,7 @@ impl Log {
     }
 
     /// Gives every event of the batch its place and drops duplicates from it.
-    fn seal(&mut self, batch: &mut Batch, now: i64, offsets: &mut Vec<u64>) -> Vec<Stored> {
+    fn seal(&mut self, batch: &mut Batch, now: i64, offsets: &mut Vec<u64>) -> io::Result<Vec<Stored>> {
         if let Some(dedupe) = &mut self.dedupe {
             dedupe.expire(now);
         }
@@ -166,7 +180,7 @@ impl Log {
             let offset = self.next + stored.len() as u64;
             if let Some(dedupe) = &mut self.dedupe {
                 let hashes = record::pushed_hashes(&batch.frames[read..]);
-                if let Some(first) = dedupe.check(&event, hashes, offset, now, &stored, &self.published, &*self.fs) {
+                if let Some(first) = dedupe.check(&event, hashes, offset, now, &stored, &self.published, &*self.fs)? {
                     offsets.push(first);
                     read += length;
                     self.metrics.deduplicated_events.inc();
@@ -183,7 +197,7 @@ impl Log {
             (read, write) = (read + length, write + length);
         }
         batch.frames.truncate(write);
-        stored
+        Ok(stored)
     }
 
     fn write(&mut self, frames: &[u8]) -> Result<(), CommitError> {
@@ -264,7 +278,7 @@ impl Log {
     }
 
     /// Finishes the growing segment and begins another.
-    pub(super) fn roll(&mut self, now: i64, previous_torn: bool) -> Result<(), CommitError> {
+    pub(super) fn roll(&mut self, now: i64) -> Result<(), CommitError> {
         self.flush()?;
         self.salt = next_salt(self.salt);
         let header = SegmentHeader {
@@ -272,11 +286,13 @@ impl Log {
             previous_base: Some(self.segment.base()),
             created_at_nanos: now,
             salt: self.salt,
-            previous_torn,
+            previous_end: None,
         };
+        self.must_roll = true;
         let sync_name = !planted!(self.settings.faults, SkipDirectorySync);
         let (path, file) = segment::create(&*self.fs, &self.dir, &header, sync_name)
             .map_err(|error| if says_full(&error) { CommitError::Full } else { CommitError::Refused(error) })?;
+        self.must_roll = false;
         let begun = Segment::new(header, path, DATA_START, now);
         *begun.index().write() = Some(super::index::Index::default());
         self.finished_bytes += self.write_at;
@@ -310,7 +326,7 @@ impl Log {
             tracing::warn!(path = %self.dir.display(), %error, "Could not note that the log was closed in order");
         }
         self.published.close();
-        self.metrics.disk_bytes.dec_by((self.finished_bytes + self.write_at) as i64);
+        self.metrics.disk_bytes.dec_by(self.bytes() as i64);
     }
 }
 

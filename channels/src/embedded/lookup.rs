@@ -67,24 +67,28 @@ impl Published {
         Ok(found)
     }
 
-    /// The event at `offset`, if it can be read.
-    pub(crate) fn event_at(&self, fs: &dyn Fs, offset: u64) -> Option<Event> {
+    /// The event at `offset`; `None` if it is damaged or its segment is gone.
+    pub(crate) fn event_at(&self, fs: &dyn Fs, offset: u64) -> io::Result<Option<Event>> {
         if let Some(stored) = self.recent_event(offset) {
-            return Some(stored.event);
+            return Ok(Some(stored.event));
         }
-        let (segment, _) = self.segment_of(offset)?;
-        let mut scanner = open(fs, &segment, |index| index.position_of_offset(offset)).ok()?;
-        while let Ok(Some(item)) = scanner.next() {
+        let Some((segment, _)) = self.segment_of(offset) else { return Ok(None) };
+        let mut scanner = match open(fs, &segment, |index| index.position_of_offset(offset)) {
+            Ok(scanner) => scanner,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        while let Some(item) = scanner.next()? {
             match item {
                 Item::Record { header, payload, .. } if header.offset == offset => {
-                    let Entry::Event(stored) = walk::decode(&header, payload) else { return None };
-                    return Some(stored.event);
+                    let Entry::Event(stored) = walk::decode(&header, payload) else { return Ok(None) };
+                    return Ok(Some(stored.event));
                 }
-                Item::Record { header, .. } if header.offset > offset => return None,
+                Item::Record { header, .. } if header.offset > offset => return Ok(None),
                 Item::Record { .. } | Item::Damage { .. } => {}
             }
         }
-        None
+        Ok(None)
     }
 }
 

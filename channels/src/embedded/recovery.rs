@@ -164,18 +164,23 @@ impl Opening {
     ) -> io::Result<Parts> {
         let mut segments = Vec::with_capacity(found.len() + 1);
         for (at, (header, length)) in found.iter().enumerate() {
-            let until = found.get(at + 1).map_or(i64::MAX, |(next, ..)| next.created_at_nanos);
+            let successor = found.get(at + 1).map(|(successor, _)| successor);
+            let until = successor.map_or(i64::MAX, |successor| successor.created_at_nanos);
+            let torn_at = successor.filter(|successor| successor.previous_base == Some(header.base));
+            let end = torn_at.and_then(|successor| successor.previous_end).unwrap_or(*length);
             let path = self.dir.join(segment::file_name(header.base));
-            segments.push(Segment::new(*header, path, *length, until));
+            segments.push(Segment::new(*header, path, end.min(*length), until));
         }
         let newest_known = newest_base.unwrap_or(0).max(hints.newest_segment);
         let Some(newest) = segments.pop() else {
             // A new log, or one whose segments are all gone.
             let first =
                 if hints.existed || newest_base.is_some() { self.beyond(newest_known, hints, newest_base) } else { 0 };
-            return self.begin(segments, None, first, false, self.now, cursors);
+            return self.begin(segments, None, first, None, self.now, cursors);
         };
         let active = self.read_active(newest)?;
+        // Nobody noted a segment whose creation was cut short after it had become visible.
+        cursors.note_segment(active.segment.base())?;
         let last_time = active.last_stored_at_nanos.max(active.segment.header.created_at_nanos);
         segments.push(active.segment.clone());
         let unreadable = active.end - active.good_end;
@@ -205,7 +210,8 @@ impl Opening {
             }
             // Where a segment is missing, its own base must stay the one a reader misses.
             let previous = if newest_is_missing { newest_known } else { active.segment.base() };
-            return self.begin(segments, Some(previous), next, torn, last_time, cursors);
+            let previous_end = (torn && !newest_is_missing).then_some(active.good_end);
+            return self.begin(segments, Some(previous), next, previous_end, last_time, cursors);
         }
         Ok(Parts {
             file: self.fs.open(&active.segment.path, Mode::Write)?,
@@ -236,13 +242,13 @@ impl Opening {
         mut segments: Vec<Arc<Segment>>,
         previous_base: Option<u64>,
         next: u64,
-        previous_torn: bool,
+        previous_end: Option<u64>,
         last_time: i64,
         cursors: &mut Cursors,
     ) -> io::Result<Parts> {
         let created_at_nanos = self.now.max(last_time);
         let salt = next_salt(self.salt);
-        let header = SegmentHeader { base: next, previous_base, created_at_nanos, salt, previous_torn };
+        let header = SegmentHeader { base: next, previous_base, created_at_nanos, salt, previous_end };
         let sync_name = !planted!(self.settings.faults, SkipDirectorySync);
         let (path, file) = segment::create(&*self.fs, &self.dir, &header, sync_name)?;
         let segment = Segment::new(header, path, DATA_START, created_at_nanos);
@@ -292,6 +298,7 @@ impl Opening {
         *active.segment.index().write() = Some(index);
         active.segment.publish(active.good_end, active.last_stored_at_nanos);
         if !planted!(self.settings.faults, TrustPageCache) {
+            write_all(&*active.file, &header.encode(), 0)?;
             rewrite(&*active.file, active.unsynced_from, active.good_end)?;
         }
         Ok(active)
@@ -329,6 +336,7 @@ impl Opening {
             last_stored_at_nanos,
             unsynced: false,
             poisoned: None,
+            must_roll: false,
             salt: next_salt(next_salt(self.salt)),
             unindexed,
         })

@@ -17,11 +17,11 @@ impl Log {
         }
         let age = nanos_of(self.settings.retention_age);
         let too_old = |segment: &Segment| segment.last_stored_at_nanos() < now.saturating_sub(age);
-        if self.write_at > DATA_START && too_old(&self.segment) && self.roll(now, false).is_err() {
+        if self.write_at > DATA_START && too_old(&self.segment) && self.roll(now).is_err() {
             return Ok(false);
         }
         let segments = self.published.segments();
-        let over = self.settings.retention_bytes.is_some_and(|limit| self.finished_bytes + self.write_at > limit);
+        let over = self.settings.retention_bytes.is_some_and(|limit| self.bytes() > limit);
         let removable = match &segments[..] {
             [oldest, successor, ..] => {
                 (too_old(oldest) || (over && self.is_settled_before(successor.base()))).then(|| oldest.clone())

@@ -21,7 +21,7 @@ pub(crate) const DATA_START: u64 = 1024;
 
 const COPY_BYTES: usize = 512;
 const MAGIC: [u8; 8] = *b"weirlog\0";
-const FIELD_BYTES: usize = 48;
+const FIELD_BYTES: usize = 56;
 const NO_PREVIOUS: u64 = u64::MAX;
 
 /// What a segment says about itself.
@@ -35,8 +35,9 @@ pub(crate) struct SegmentHeader {
     pub(crate) created_at_nanos: i64,
     /// Random: where its checksums start.
     pub(crate) salt: u32,
-    /// The previous segment ends in a write a crash cut off, which nobody was told had succeeded.
-    pub(crate) previous_torn: bool,
+    /// Where the records of the previous segment end, if a crash cut off a write behind them: nobody was told that it
+    /// had succeeded, and offsets are left out.
+    pub(crate) previous_end: Option<u64>,
 }
 
 /// Why a header cannot be used.
@@ -58,7 +59,7 @@ impl SegmentHeader {
         copy[24..32].copy_from_slice(&self.previous_base.unwrap_or(NO_PREVIOUS).to_le_bytes());
         copy[32..40].copy_from_slice(&self.created_at_nanos.to_le_bytes());
         copy[40..44].copy_from_slice(&self.salt.to_le_bytes());
-        copy[44] = u8::from(self.previous_torn);
+        copy[48..56].copy_from_slice(&self.previous_end.unwrap_or(0).to_le_bytes());
         let checksum = crc32fast::hash(&copy[12..FIELD_BYTES]);
         copy[8..12].copy_from_slice(&checksum.to_le_bytes());
         let mut bytes = [0; DATA_START as usize];
@@ -93,7 +94,7 @@ impl SegmentHeader {
             previous_base: (previous != NO_PREVIOUS).then_some(previous),
             created_at_nanos: u64_at(32) as i64,
             salt: u32_at(40),
-            previous_torn: copy[44] != 0,
+            previous_end: Some(u64_at(48)).filter(|end| *end != 0),
         })
     }
 
@@ -195,7 +196,7 @@ mod tests {
         previous_base: Some(7),
         created_at_nanos: -1,
         salt: 0xDEAD_BEEF,
-        previous_torn: true,
+        previous_end: Some(1 << 40),
     };
 
     #[test]

@@ -140,14 +140,12 @@ impl Walk {
         entries: &mut Vec<Entry>,
     ) -> io::Result<()> {
         let Some(place) = self.at.take() else { return Ok(()) };
-        if successor.is_some_and(|successor| successor.previous_torn) {
-            // A write that a crash cut off: nobody was told that it had succeeded.
-            self.next = end;
-            return Ok(());
-        }
         if successor.is_some_and(|successor| successor.previous_base != Some(place.segment.base())) {
             report(&mut self.next, &place.scanner, damage, end, entries)?;
             self.gap(end, "segment missing", entries);
+        } else if damage.is_empty() && successor.is_some_and(|successor| successor.previous_end.is_some()) {
+            // A write that a crash cut off: nobody was told that it had succeeded.
+            self.next = end;
         } else if damage.is_empty() {
             self.gap(end, "missing", entries);
         } else {
