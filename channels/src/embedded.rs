@@ -44,6 +44,8 @@ mod walk;
 mod writer;
 
 #[cfg(test)]
+mod sim;
+#[cfg(test)]
 mod tests;
 
 pub use backend::{Embedded, backend};
