@@ -19,9 +19,11 @@ mod completion;
 mod config;
 mod connect;
 mod crds;
+mod dead;
 mod delete;
 mod describe;
 mod event_display;
+mod explain;
 mod format;
 mod get;
 mod output;
@@ -29,6 +31,7 @@ mod run;
 mod send;
 mod signals;
 mod table;
+mod tail;
 mod target;
 mod wait;
 
@@ -76,6 +79,12 @@ enum Command {
     Wait(wait::Command),
     /// Make and post a CloudEvent
     Send(Box<send::Command>),
+    /// Print events as they are stored
+    Tail(tail::Command),
+    /// Say where one event went, and why
+    Explain(explain::Command),
+    /// Events that could not be delivered
+    Dead(dead::Command),
     /// Print the events that are posted here; can fail, be slow or reply
     EventDisplay(event_display::Command),
     /// Measure a Broker beside the bare ceiling of this machine
@@ -93,6 +102,9 @@ impl Command {
         match self {
             Self::Run(command) => command.run(&invocation).await,
             Self::Send(command) => command.run(&invocation).await,
+            Self::Tail(command) => command.run(&invocation).await,
+            Self::Explain(command) => command.run(&invocation).await,
+            Self::Dead(command) => command.run(&invocation).await,
             Self::EventDisplay(command) => command.run().await,
             Self::Apply(command) => command.run(&invocation).await,
             Self::Get(command) => command.run(&invocation).await,

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::failure::{Exit, Failure};
 
+mod admin;
 mod kinds;
 mod known;
 mod path;
@@ -141,9 +142,12 @@ impl Client {
             return Ok(answer);
         }
         let bytes = answer.into_body().collect().await.map_err(|error| self.unreachable(&error))?.to_bytes();
-        let status = serde_json::from_slice::<Status>(&bytes).unwrap_or_else(|_| {
+        let status = serde_json::from_slice::<Status>(&bytes).ok().filter(|status| status.code != 0);
+        let status = status.unwrap_or_else(|| {
+            let body = serde_json::from_slice::<Value>(&bytes).unwrap_or_default();
             let text = String::from_utf8_lossy(&bytes);
-            let text = if text.trim().is_empty() { code.to_string() } else { text.trim().to_owned() };
+            let text = body["error"].as_str().unwrap_or_else(|| text.trim());
+            let text = if text.is_empty() { code.to_string() } else { text.to_owned() };
             Status::failure(&text, code.canonical_reason().unwrap_or_default()).with_code(code.as_u16())
         });
         Err(RequestError::Refused(Box::new(status)))

@@ -11,10 +11,12 @@ use tokio::time::MissedTickBehavior;
 use url::Url;
 use uuid::Uuid;
 use weir_api::Event;
-use weir_api::event::http::{encode_binary, encode_structured};
+use weir_api::event::http::{encode_binary, encode_structured, fits_binary};
 
 use super::connect::Connect;
+use super::explain::{self, Sought};
 use super::{Invocation, broker, output};
+use crate::client::Client;
 use crate::failure::{Exit, Failure, OrFail, Outcome};
 
 #[derive(Debug, clap::Args)]
@@ -58,7 +60,10 @@ pub(super) struct Command {
     /// At most so many per second
     #[arg(long, value_name = "N", value_parser = rate)]
     rate: Option<f64>,
-    /// Most time for an answer
+    /// Wait until every Trigger that wants it has it or gave it up, and show where it went
+    #[arg(long, conflicts_with = "count")]
+    wait: bool,
+    /// Most time for an answer, and for --wait
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = super::duration)]
     timeout: Duration,
     #[command(flatten)]
@@ -79,13 +84,21 @@ fn rate(text: &str) -> Result<f64, String> {
 }
 
 /// Where events go.
-pub(super) struct Address {
+struct Address {
     url: Url,
+    /// The Broker, if it was named.
+    broker: Option<(Client, String, String)>,
 }
 
 impl Command {
     pub(super) async fn run(&self, invocation: &Invocation) -> Outcome {
         let address = self.address(invocation).await?;
+        if self.wait && address.broker.is_none() {
+            return Err(Failure::text(
+                Exit::Usage,
+                "--wait needs the name of a Broker: a URL does not tell where events go",
+            ));
+        }
         let data = self.data().await?;
         let client = reqwest::Client::new();
         let mut pace = self.rate.map(|rate| tokio::time::interval(Duration::from_secs_f64(1.0 / rate)));
@@ -101,6 +114,11 @@ impl Command {
             if self.count == 1 {
                 output::print_line(&format!("event {} accepted by {}", event.id(), address.url))?;
             }
+            if self.wait
+                && let Some(broker) = &address.broker
+            {
+                self.follow(broker, &event).await?;
+            }
         }
         if self.count > 1 {
             output::print_line(&format!("{} events accepted by {}", self.count, address.url))?;
@@ -111,12 +129,24 @@ impl Command {
     async fn address(&self, invocation: &Invocation) -> Outcome<Address> {
         if self.target.contains("://") {
             let url = self.target.parse().or_fail(Exit::Usage, || format!("{:?} is not a URL", self.target))?;
-            return Ok(Address { url });
+            return Ok(Address { url, broker: None });
         }
         let session = self.connect.open(invocation).await?;
         let (namespace, name) = broker::parse(&self.target, &session.namespace);
         let url = broker::url(&session.client, &namespace, &name).await?;
-        Ok(Address { url })
+        Ok(Address { url, broker: Some((session.client, namespace, name)) })
+    }
+
+    /// Shows where `event` went.
+    async fn follow(&self, (client, namespace, name): &(Client, String, String), event: &Event) -> Outcome {
+        let sought = Sought { broker: (namespace, name), id: event.id(), source: Some(event.source()) };
+        let (answer, settled) = sought.wait(client, self.timeout).await?;
+        output::print(&explain::show(&answer))?;
+        if !settled {
+            return Err(explain::unsettled(self.timeout));
+        }
+        // Said in its line already.
+        if explain::is_dead(&answer) { Err(Failure::told(Exit::NotDelivered)) } else { Ok(()) }
     }
 
     async fn data(&self) -> Outcome<Option<Bytes>> {
@@ -159,7 +189,7 @@ impl Command {
 
     async fn post(&self, client: &reqwest::Client, url: &Url, event: &Event) -> Outcome {
         let mut headers = HeaderMap::new();
-        let body = if self.structured {
+        let body = if self.structured || !fits_binary(event) {
             encode_structured(event, &mut headers)
         } else {
             encode_binary(event, &mut headers).or_fail(Exit::Usage, || "cannot send this event".to_owned())?;

@@ -1,0 +1,234 @@
+//! `weir dead`: events that could not be delivered, and what to do with them.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::connect::{Connect, Session};
+use super::table::{GAP, Table, age};
+use super::{Invocation, output};
+use crate::client::Query;
+use crate::failure::{Exit, Failure, Outcome};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Command {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    /// Print dead letters, oldest first
+    List(List),
+    /// Print one with everything known about it
+    Show(Show),
+    /// Try to deliver them again, to the Trigger that failed
+    Redrive(Several),
+    /// Remove them for good
+    Discard(Several),
+}
+
+/// Which dead letters.
+#[derive(Debug, clap::Args)]
+struct Filter {
+    /// Of this Broker
+    #[arg(long, value_name = "NAME")]
+    broker: Option<String>,
+    /// For this Trigger
+    #[arg(long, value_name = "NAME")]
+    trigger: Option<String>,
+    /// With exactly this reason
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    /// Of the event with this id
+    #[arg(long, value_name = "ID")]
+    event: Option<String>,
+    /// In every namespace
+    #[arg(short = 'A', long)]
+    all_namespaces: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct List {
+    #[command(flatten)]
+    filter: Filter,
+    /// Also those that were redriven
+    #[arg(long)]
+    redriven: bool,
+    /// table, json or name
+    #[arg(short, long, value_name = "FORMAT", default_value = "table")]
+    output: Form,
+    #[command(flatten)]
+    connect: Connect,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Form {
+    Table,
+    Json,
+    Name,
+}
+
+#[derive(Debug, clap::Args)]
+struct Show {
+    /// Id of the dead letter
+    id: String,
+    #[command(flatten)]
+    connect: Connect,
+}
+
+#[derive(Debug, clap::Args)]
+struct Several {
+    /// Ids of dead letters
+    #[arg(value_name = "ID", required_unless_present = "all", conflicts_with = "all")]
+    ids: Vec<String>,
+    /// All that match
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    filter: Filter,
+    #[command(flatten)]
+    connect: Connect,
+}
+
+impl Command {
+    pub(super) async fn run(&self, invocation: &Invocation) -> Outcome {
+        match &self.what {
+            What::List(list) => list.run(invocation).await,
+            What::Show(show) => {
+                let session = show.connect.open(invocation).await?;
+                let letter = session.client.dead_letter(&show.id).await?;
+                output::print(&(serde_json::to_string_pretty(&letter)? + "\n"))
+            }
+            What::Redrive(several) => several.redrive(invocation).await,
+            What::Discard(several) => several.discard(invocation).await,
+        }
+    }
+}
+
+impl Filter {
+    fn query(&self, session: &Session) -> Query {
+        let namespace = (!self.all_namespaces).then_some(session.namespace.as_str());
+        Query::default()
+            .with_some("namespace", namespace)
+            .with_some("broker", self.broker.as_deref())
+            .with_some("trigger", self.trigger.as_deref())
+            .with_some("reason", self.reason.as_deref())
+            .with_some("event", self.event.as_deref())
+            .with("limit", "500")
+    }
+}
+
+/// Every letter of `query`, page by page.
+async fn all(session: &Session, query: &Query) -> Outcome<Vec<Value>> {
+    let (mut letters, mut after) = (Vec::new(), None::<String>);
+    loop {
+        let mut page = session.client.dead_letters(query.clone().with_some("after", after.as_deref())).await?;
+        if let Some(items) = page["items"].as_array_mut() {
+            letters.append(items);
+        }
+        after = page["next"].as_str().map(str::to_owned);
+        if after.is_none() {
+            return Ok(letters);
+        }
+    }
+}
+
+fn text<'a>(letter: &'a Value, field: &str) -> &'a str {
+    letter[field].as_str().unwrap_or_default()
+}
+
+impl List {
+    async fn run(&self, invocation: &Invocation) -> Outcome {
+        let session = self.connect.open(invocation).await?;
+        let query = self.filter.query(&session).with("redriven", if self.redriven { "true" } else { "false" });
+        let letters = all(&session, &query).await?;
+        match self.output {
+            Form::Json => output::print(&(serde_json::to_string_pretty(&json!({ "items": letters }))? + "\n")),
+            Form::Name => letters.iter().try_for_each(|letter| output::print_line(text(letter, "id"))),
+            Form::Table if letters.is_empty() => {
+                output::tell("No dead letters.");
+                Ok(())
+            }
+            Form::Table => {
+                let table = table(&letters, self.filter.all_namespaces, Timestamp::now());
+                output::print(&table.render_within(true, &table.widths(true), GAP))
+            }
+        }
+    }
+}
+
+fn table(letters: &[Value], namespaces: bool, now: Timestamp) -> Table {
+    let mut heading = vec!["ID", "TRIGGER", "EVENT", "TYPE", "ATTEMPTS", "AGE", "REASON"];
+    if namespaces {
+        heading.insert(0, "NAMESPACE");
+    }
+    let row = |letter: &Value| {
+        let mut row = vec![
+            text(letter, "id").to_owned(),
+            text(letter, "trigger").to_owned(),
+            text(letter, "eventId").to_owned(),
+            text(letter, "eventType").to_owned(),
+            letter["attempts"].to_string(),
+            age(text(letter, "deadAt"), now),
+            text(letter, "reason").to_owned(),
+        ];
+        if namespaces {
+            row.insert(0, text(letter, "namespace").to_owned());
+        }
+        row
+    };
+    Table { heading: heading.into_iter().map(str::to_owned).collect(), rows: letters.iter().map(row).collect() }
+}
+
+impl Several {
+    async fn ids(&self, session: &Session) -> Outcome<Vec<String>> {
+        if !self.all {
+            return Ok(self.ids.clone());
+        }
+        let letters = all(session, &self.filter.query(session)).await?;
+        if letters.is_empty() {
+            output::tell("No dead letters.");
+        }
+        Ok(letters.iter().map(|letter| text(letter, "id").to_owned()).collect())
+    }
+
+    async fn redrive(&self, invocation: &Invocation) -> Outcome {
+        let session = self.connect.open(invocation).await?;
+        let ids = self.ids(&session).await?;
+        let mut failed = 0;
+        for id in &ids {
+            let reason = match session.client.redrive(id).await {
+                Ok(answer) if answer["delivered"] == true => {
+                    output::print_line(&format!("dead letter {id} delivered"))?;
+                    continue;
+                }
+                Ok(answer) => text(&answer, "error").to_owned(),
+                // One that cannot be redriven keeps none of the others back; a server that does not answer does.
+                Err(error) => {
+                    let text = error.to_string();
+                    let failure = Failure::from(error);
+                    if failure.exit() != Exit::Conflict {
+                        return Err(failure);
+                    }
+                    text
+                }
+            };
+            failed += 1;
+            output::tell(&format!("dead letter {id} not delivered: {reason}"));
+        }
+        if failed == 0 {
+            return Ok(());
+        }
+        Err(Failure::text(Exit::NotDelivered, format!("{failed} of {} dead letters not delivered", ids.len()))
+            .next("they are kept"))
+    }
+
+    async fn discard(&self, invocation: &Invocation) -> Outcome {
+        let session = self.connect.open(invocation).await?;
+        for id in self.ids(&session).await? {
+            session.client.discard(&id).await?;
+            output::print_line(&format!("dead letter {id} discarded"))?;
+        }
+        Ok(())
+    }
+}
