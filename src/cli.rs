@@ -27,6 +27,8 @@ mod explain;
 mod format;
 mod get;
 mod output;
+#[cfg(test)]
+mod reference;
 mod run;
 mod send;
 mod signals;

@@ -6,5 +6,6 @@ mod crash;
 mod delivery;
 mod foreign;
 mod ingress;
+mod readme;
 mod standalone;
 mod support;
