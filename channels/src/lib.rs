@@ -2,7 +2,8 @@
 //!
 //! A [`Channel`] is a partitioned log of events that many subscriptions read, each at its own pace. What a
 //! subscription has settled, retries, order by key, pause and start position live above this seam, in the dispatcher,
-//! and so behave the same on every backend. `conformance` is the executable form of the promises made here.
+//! and so behave the same on every backend. `conformance` (feature `conformance`) is the executable form of the promises
+//! made here.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,6 +13,8 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use weir_api::Event;
 
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 pub mod embedded;
 pub mod error;
 pub mod metrics;
