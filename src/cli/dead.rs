@@ -1,12 +1,17 @@
 //! `weir dead`: events that could not be delivered, and what to do with them.
 
+use std::fmt::Write;
+
+use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use weir_api::event::json::decode;
 
 use super::connect::{Connect, Session};
 use super::table::{GAP, Table, age};
 use super::{Invocation, output};
-use crate::client::Query;
+use crate::client::{Client, Query, RequestError};
+use crate::event_display::for_people;
 use crate::failure::{Exit, Failure, Outcome};
 
 #[derive(Debug, clap::Args)]
@@ -72,8 +77,17 @@ enum Form {
 struct Show {
     /// Id of the dead letter
     id: String,
+    /// human or json
+    #[arg(short, long, value_name = "FORMAT", default_value = "human")]
+    output: Style,
     #[command(flatten)]
     connect: Connect,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Style {
+    Human,
+    Json,
 }
 
 #[derive(Debug, clap::Args)]
@@ -97,7 +111,10 @@ impl Command {
             What::Show(show) => {
                 let session = show.connect.open(invocation).await?;
                 let letter = session.client.dead_letter(&show.id).await?;
-                output::print(&(serde_json::to_string_pretty(&letter)? + "\n"))
+                match show.output {
+                    Style::Human => output::print(&describe(&letter)),
+                    Style::Json => output::print_line(&serde_json::to_string_pretty(&letter)?),
+                }
             }
             What::Redrive(several) => several.redrive(invocation).await,
             What::Discard(several) => several.discard(invocation).await,
@@ -195,29 +212,28 @@ impl Several {
     async fn redrive(&self, invocation: &Invocation) -> Outcome {
         let session = self.connect.open(invocation).await?;
         let ids = self.ids(&session).await?;
-        let mut failed = 0;
+        let (mut failed, mut missing) = (0, 0);
         for id in &ids {
-            let reason = match session.client.redrive(id).await {
-                Ok(answer) if answer["delivered"] == true => {
-                    output::print_line(&format!("dead letter {id} delivered"))?;
-                    continue;
+            // One that cannot be redriven keeps none of the others back; a server that does not answer does.
+            match redrive(&session.client, id).await {
+                Ok((trigger, None)) => output::print_line(&format!("dead letter {id} delivered to {trigger}"))?,
+                Ok((trigger, Some(reason))) => {
+                    failed += 1;
+                    output::tell(&format!("dead letter {id} not delivered to {trigger}: {reason}"));
                 }
-                Ok(answer) => text(&answer, "error").to_owned(),
-                // One that cannot be redriven keeps none of the others back; a server that does not answer does.
-                Err(error) => {
-                    let text = error.to_string();
-                    let failure = Failure::from(error);
-                    if failure.exit() != Exit::Conflict {
-                        return Err(failure);
-                    }
-                    text
+                Err(RequestError::Refused(status)) if matches!(status.code, 404 | 409) => {
+                    failed += 1;
+                    missing += usize::from(status.code == 404);
+                    output::tell(&format!("dead letter {id} not delivered: {}", status.message));
                 }
-            };
-            failed += 1;
-            output::tell(&format!("dead letter {id} not delivered: {reason}"));
+                Err(error) => return Err(error.into()),
+            }
         }
         if failed == 0 {
             return Ok(());
+        }
+        if missing == failed {
+            return Err(Failure::told(Exit::NotFound));
         }
         Err(Failure::text(Exit::NotDelivered, format!("{failed} of {} dead letters not delivered", ids.len()))
             .next("they are kept"))
@@ -230,5 +246,63 @@ impl Several {
             output::print_line(&format!("dead letter {id} discarded"))?;
         }
         Ok(())
+    }
+}
+
+/// One attempt: the Trigger it was for, and why it failed if it did.
+async fn redrive(client: &Client, id: &str) -> Result<(String, Option<String>), RequestError> {
+    let letter = client.dead_letter(id).await?;
+    let trigger = format!("trigger {}/{}", text(&letter, "namespace"), text(&letter, "trigger"));
+    let answer = client.redrive(id).await?;
+    let failed = answer["delivered"] != true;
+    Ok((trigger, failed.then(|| text(&answer, "error").to_owned())))
+}
+
+/// Everything about a dead letter, for people.
+fn describe(letter: &Value) -> String {
+    let mut lines = String::new();
+    let mut line = |name: &str, value: &str| {
+        if !value.is_empty() {
+            let _ = writeln!(lines, "{:<13}{value}", format!("{name}:"));
+        }
+    };
+    line("Id", text(letter, "id"));
+    line("Trigger", &format!("{}/{}", text(letter, "namespace"), text(letter, "trigger")));
+    line("Broker", &format!("{}/{}", text(letter, "namespace"), text(letter, "broker")));
+    line("Stored", text(letter, "storedAt"));
+    line("Dead since", text(letter, "deadAt"));
+    line("Redriven", text(letter, "redrivenAt"));
+    line("Attempts", &letter["attempts"].to_string());
+    line("Destination", text(letter, "destination"));
+    line("Reason", text(letter, "reason"));
+    line("Detail", text(letter, "detail"));
+    line("Answer", text(letter, "errorData"));
+    match decode(&Bytes::from(letter["event"].to_string())) {
+        Ok(event) => lines.push_str(&for_people(&event)),
+        // A record that is no event.
+        Err(_) => line("Raw (base64)", text(letter, "raw")),
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_letter_is_told_in_a_row_and_whole() {
+        let letter = json!({"id": "7", "deadAt": "2026-01-01T00:00:00Z", "namespace": "default", "broker": "b",
+            "trigger": "t", "storedAt": "2026-01-01T00:00:00Z", "attempts": 3, "reason": "could not connect",
+            "detail": "refused", "destination": "http://x/", "errorData": "", "eventId": "e", "eventSource": "/s",
+            "eventType": "ty", "event": {"specversion": "1.0", "id": "e", "source": "/s", "type": "ty"}});
+        let now = "2026-01-01T00:00:07Z".parse().expect("a time");
+        assert_eq!(
+            table(std::slice::from_ref(&letter), false, now).render(true),
+            "ID   TRIGGER   EVENT   TYPE   ATTEMPTS   AGE   REASON\n\
+             7    t         e       ty     3          7s    could not connect\n"
+        );
+        let text = describe(&letter);
+        assert!(text.contains("Trigger:     default/t\n") && text.contains("  id: e\n"), "{text}");
+        assert!(!text.contains("Answer"), "{text}");
     }
 }

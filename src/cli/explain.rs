@@ -1,11 +1,14 @@
 //! `weir explain`: where one event went, and why. Also what `weir send --wait` shows.
 
+use std::fmt::Write;
 use std::time::Duration;
 
-use serde_json::Value;
+use jiff::Timestamp;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::connect::Connect;
+use super::table::Table;
 use super::{Invocation, broker, output};
 use crate::client::{Client, RequestError};
 use crate::failure::{Exit, Failure, Outcome};
@@ -22,7 +25,7 @@ pub(super) struct Command {
     /// Attribute source of the event, if several have the id
     #[arg(long, value_name = "URI")]
     source: Option<String>,
-    /// Wait until every Trigger that wants it has it, or gave it up
+    /// Wait until every Trigger that wants it has it, or gave it up: exit code 5 then
     #[arg(long)]
     wait: bool,
     /// Most time to wait
@@ -51,11 +54,15 @@ impl Command {
         } else {
             (event.look(&session.client).await?, true)
         };
-        if self.output == Form::Json {
-            return output::print(&(serde_json::to_string_pretty(&answer)? + "\n"));
+        match self.output {
+            Form::Table => output::print(&in_full(&answer))?,
+            Form::Json => output::print_line(&serde_json::to_string_pretty(&answer)?)?,
         }
-        output::print(&show(&answer))?;
-        if settled { Ok(()) } else { Err(unsettled(self.timeout)) }
+        match (self.wait, settled) {
+            (true, true) if is_dead(&answer) => Err(Failure::told(Exit::NotDelivered)),
+            (_, true) => Ok(()),
+            (_, false) => Err(unsettled(self.timeout)),
+        }
     }
 }
 
@@ -109,7 +116,48 @@ fn is_settled(answer: &Value) -> bool {
 
 /// Whether a Trigger gave the event up.
 pub(super) fn is_dead(answer: &Value) -> bool {
-    ways(answer).any(|way| way["state"] == "dead-lettered" && way["deadLetterRedriven"].is_null())
+    ways(answer).any(|way| way["state"] == "dead-lettered")
+}
+
+/// The part of an answer about the event stored last: others of its id were sent before.
+pub(super) fn newest(answer: &Value) -> Value {
+    let events = answer["events"].as_array().into_iter().flatten();
+    let stored = |event: &&Value| event["storedAt"].as_str().and_then(|time| time.parse::<Timestamp>().ok());
+    json!({ "events": events.max_by_key(stored).into_iter().collect::<Vec<_>>() })
+}
+
+/// For people: each event, a line per Trigger, and what was noted of the attempts.
+fn in_full(answer: &Value) -> String {
+    let mut told = String::new();
+    for found in answer["events"].as_array().into_iter().flatten() {
+        let text = |name: &str| found["event"][name].as_str().unwrap_or_default();
+        let stored = found["storedAt"].as_str().unwrap_or_default();
+        let _ = writeln!(told, "event {} from {}, type {}, stored {stored}", text("id"), text("source"), text("type"));
+        let one = json!({ "events": [found] });
+        told.push_str(&show(&one));
+        for way in ways(&one) {
+            let attempts = way["attempts"].as_array().into_iter().flatten();
+            let rows: Vec<_> = attempts.map(attempt).collect();
+            if !rows.is_empty() {
+                let _ = writeln!(told, "attempts for {}", way["name"].as_str().unwrap_or_default());
+                let table = Table { heading: vec![String::new(); 4], rows };
+                told.push_str(&table.render(false));
+            }
+        }
+    }
+    told
+}
+
+/// When, what, how long it took, and what came of it.
+fn attempt(attempt: &Value) -> Vec<String> {
+    let text = |field: &str| attempt[field].as_str().unwrap_or_default();
+    let what = match text("kind") {
+        "failed-attempt" => format!("attempt {} failed", attempt["attempt"]),
+        "sample" => format!("attempt {} delivered", attempt["attempt"]),
+        kind => kind.to_owned(),
+    };
+    let took = format!("{} ms", attempt["durationMillis"]);
+    vec![format!("  {}", text("at")), what, took, text("detail").to_owned()]
 }
 
 /// For people: a line per Trigger.
@@ -144,21 +192,33 @@ fn fate(way: &Value) -> String {
 /// The comparisons that decided against the event.
 fn why_not(way: &Value) -> String {
     let clauses = way["clauses"].as_array().into_iter().flatten();
-    let told = clauses.map(|clause| {
+    let told = clauses.filter(|clause| clause["held"] == is_negated(clause)).map(|clause| {
         let text = |field: &str| clause[field].as_str().unwrap_or_default();
         let saw = match &clause["saw"] {
             Value::Null => "is absent".to_owned(),
             saw => format!("is {saw}"),
         };
-        format!("{} {saw}, {} asks for {:?}", text("attribute"), text("path"), text("expected"))
+        let wanted = match text("test") {
+            "present" => "any value".to_owned(),
+            "exact" => format!("{:?}", text("expected")),
+            test => format!("{test} {:?}", text("expected")),
+        };
+        let not = if is_negated(clause) { "anything but " } else { "" };
+        format!("{} {saw}, {} asks for {not}{wanted}", text("attribute"), text("path"))
     });
     told.collect::<Vec<_>>().join("; ")
 }
 
+/// Whether a clause stands below an odd number of `not`.
+fn is_negated(clause: &Value) -> bool {
+    let text = |field: &str| clause[field].as_str().unwrap_or_default();
+    // An attribute may have that name.
+    let place = text("path").strip_suffix(text("attribute")).unwrap_or_default();
+    place.split(['.', '[', ']']).filter(|part| *part == "not").count() % 2 == 1
+}
+
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
@@ -168,7 +228,7 @@ mod tests {
             {"name": "bcd", "state": "dead-lettered", "deadLetter": "7", "attempts": [
                 {"kind": "failed-attempt", "detail": "503"}, {"kind": "dead-letter-store", "detail": "503"}]},
             {"name": "e", "state": "filtered", "attempts": [], "clauses": [
-                {"path": "filter.attributes.type", "attribute": "type", "expected": "x", "saw": "y", "held": false}]},
+                {"path": "filter.attributes.type", "test": "exact", "attribute": "type", "expected": "x", "saw": "y", "held": false}]},
         ]}]});
         assert_eq!(
             show(&answer),
@@ -178,5 +238,39 @@ mod tests {
         );
         assert!(is_settled(&answer) && is_dead(&answer));
         assert!(!is_settled(&json!({"events": [{"triggers": [{"state": "retrying"}]}]})));
+    }
+
+    #[test]
+    fn only_the_comparisons_that_refused_are_told() {
+        let clause = |path: &str, test: &str, saw: &str, held: bool| json!({"path": path, "test": test, "attribute": "type", "expected": "x", "saw": saw, "held": held});
+        let way = |clauses: Value| json!({"name": "a", "state": "filtered", "attempts": [], "clauses": clauses});
+        let passed = clause("filters[0].exact.type", "exact", "x", true);
+        let negated = clause("filters[1].not.prefix.type", "prefix", "xy", true);
+        assert_eq!(
+            fate(&way(json!([passed, negated]))),
+            "not matched: type is \"xy\", filters[1].not.prefix.type asks for anything but prefix \"x\""
+        );
+        let passed = clause("filters[0].not.exact.type", "exact", "y", false);
+        let refused = clause("filters[1].not.not.suffix.type", "suffix", "y", false);
+        assert_eq!(
+            fate(&way(json!([passed, refused]))),
+            "not matched: type is \"y\", filters[1].not.not.suffix.type asks for suffix \"x\""
+        );
+    }
+
+    #[test]
+    fn an_event_is_told_with_its_attempts() {
+        let event = |stored: &str| {
+            json!({"storedAt": stored, "event": {"id": "1", "source": "/s", "type": "t"}, "triggers": [
+                {"name": "a", "state": "retrying", "attempts": [{"at": "2026-01-01T00:00:01Z", "kind": "failed-attempt",
+                    "attempt": 1, "durationMillis": 3, "detail": "503"}]}]})
+        };
+        let answer = json!({"events": [event("2026-01-01T00:00:00.5Z"), event("2026-01-01T00:00:00Z")]});
+        assert_eq!(
+            in_full(&newest(&answer)),
+            "event 1 from /s, type t, stored 2026-01-01T00:00:00.5Z\n\
+             trigger a   retrying after 1 failed attempts: 503\n\
+             attempts for a\n\x20 2026-01-01T00:00:01Z   attempt 1 failed   3 ms   503\n"
+        );
     }
 }

@@ -141,6 +141,7 @@ impl Command {
     async fn follow(&self, (client, namespace, name): &(Client, String, String), event: &Event) -> Outcome {
         let sought = Sought { broker: (namespace, name), id: event.id(), source: Some(event.source()) };
         let (answer, settled) = sought.wait(client, self.timeout).await?;
+        let answer = explain::newest(&answer);
         output::print(&explain::show(&answer))?;
         if !settled {
             return Err(explain::unsettled(self.timeout));

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::connect::Connect;
+use super::signals::Signals;
 use super::{Invocation, broker, output};
 use crate::config::parse_duration;
 use crate::failure::{Exit, Failure, Outcome};
@@ -49,6 +50,15 @@ fn since(text: &str) -> Result<Timestamp, String> {
 
 impl Command {
     pub(super) async fn run(&self, invocation: &Invocation) -> Outcome {
+        let mut signals = Signals::listen()?;
+        tokio::select! {
+            ended = self.follow(invocation) => ended,
+            // The usual end.
+            () = signals.stop() => Ok(()),
+        }
+    }
+
+    async fn follow(&self, invocation: &Invocation) -> Outcome {
         let session = self.connect.open(invocation).await?;
         let (namespace, name) = broker::parse(&self.broker, &session.namespace);
         let since = self.since.map(|time| time.to_string());
@@ -92,11 +102,12 @@ fn human(line: &Value) -> String {
         (json, _) => json.to_string(),
     };
     if !data.is_empty() {
-        let cut: String = data.chars().take(SHOWN_DATA).map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let cut: String = data.chars().take(SHOWN_DATA).collect();
         let more = if data.chars().nth(SHOWN_DATA).is_some() { "…" } else { "" };
         parts.push(cut + more);
     }
-    parts.join("  ")
+    // Nothing in an event may break the line or move the cursor.
+    parts.join("  ").replace(char::is_control, " ")
 }
 
 #[cfg(test)]
