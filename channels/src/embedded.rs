@@ -231,6 +231,10 @@ impl Channel for EmbeddedLog {
         self.writer.health()
     }
 
+    async fn failed(&self) -> String {
+        self.writer.failed().await
+    }
+
     async fn close(&self) {
         self.writer.begin_closing();
         self.writer.closed().await;

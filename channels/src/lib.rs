@@ -144,6 +144,12 @@ pub trait Channel: Send + Sync {
     /// `Err` with the reason if the log can take no more events until somebody acts or time passes.
     fn health(&self) -> Result<(), String>;
 
+    /// Returns, with the reason, once the log takes no more events until it is closed and opened again; until then,
+    /// what is stored can be read and progress be saved. Never, if it recovers by itself whatever happens.
+    async fn failed(&self) -> String {
+        std::future::pending().await
+    }
+
     /// Flushes and closes. Later appends fail with [`AppendError::Unavailable`]; readers end.
     async fn close(&self);
 }

@@ -3,6 +3,7 @@
 //! `WEIR_SIM_SEEDS=n` sets how many fresh seeds are run, `WEIR_SIM_SEED=n` runs one again and tells every step.
 
 mod disk;
+mod failure;
 mod model;
 mod progress;
 mod run;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use parking_lot::{Condvar, Mutex};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use weir_api::Event;
 
 use super::config::{Durability, Settings};
@@ -64,11 +64,11 @@ pub(crate) struct Writer {
     settings: Settings,
     metrics: Metrics,
     /// Why the log is closed for good.
-    poisoned: Mutex<Option<String>>,
+    poisoned: watch::Sender<Option<String>>,
     started: Instant,
     /// When the batch in progress was begun, in milliseconds since `started`, plus one; 0 for none.
     busy_since: AtomicU64,
-    done: tokio::sync::watch::Sender<bool>,
+    done: watch::Sender<bool>,
 }
 
 impl Writer {
@@ -80,10 +80,10 @@ impl Writer {
             space: log.space(),
             settings,
             metrics,
-            poisoned: Mutex::new(None),
+            poisoned: watch::Sender::new(None),
             started: Instant::now(),
             busy_since: AtomicU64::new(0),
-            done: tokio::sync::watch::channel(false).0,
+            done: watch::Sender::new(false),
         });
         let driven = writer.clone();
         thread::Builder::new().name(name.to_owned()).stack_size(STACK_BYTES).spawn(move || {
@@ -167,7 +167,7 @@ impl Writer {
 
     /// `Err` with the reason while no event can be stored.
     pub(crate) fn health(&self) -> Result<(), String> {
-        if let Some(reason) = &*self.poisoned.lock() {
+        if let Some(reason) = &*self.poisoned.borrow() {
             return Err(reason.clone());
         }
         if self.queue.lock().closing {
@@ -184,9 +184,17 @@ impl Writer {
         Ok(())
     }
 
+    /// Waits until the log is closed for good; why.
+    pub(crate) async fn failed(&self) -> String {
+        let mut poisoned = self.poisoned.subscribe();
+        // The sender lives in `self`.
+        let reason = poisoned.wait_for(Option::is_some).await.ok().and_then(|reason| reason.clone());
+        reason.unwrap_or_else(|| CLOSED.to_owned())
+    }
+
     /// Why an append got no answer.
     pub(crate) fn why_closed(&self) -> String {
-        self.poisoned.lock().clone().unwrap_or_else(|| CLOSED.to_owned())
+        self.poisoned.borrow().clone().unwrap_or_else(|| CLOSED.to_owned())
     }
 
     /// Stores what is queued, refuses what comes later, and ends the thread. Does not wait for it.
@@ -349,14 +357,20 @@ impl Drive {
 
     fn note_poison(&self) {
         if let Some(reason) = self.log.poisoned() {
-            *self.writer.poisoned.lock() = Some(reason.to_owned());
+            self.writer.poisoned.send_if_modified(|poisoned| {
+                let is_new = poisoned.is_none();
+                poisoned.get_or_insert_with(|| reason.to_owned());
+                is_new
+            });
         }
     }
 
     /// Removes what retention lets go; whether to look again soon.
     fn retain(&mut self) -> bool {
         loop {
-            match self.log.retain(nanos(Timestamp::now())) {
+            let removed = self.log.retain(nanos(Timestamp::now()));
+            self.note_poison();
+            match removed {
                 Ok(true) => {}
                 Ok(false) => return self.writer.space.is_over_quota(),
                 Err(error) => {
