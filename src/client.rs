@@ -148,7 +148,9 @@ impl Client {
             let text = String::from_utf8_lossy(&bytes);
             let text = body["error"].as_str().unwrap_or_else(|| text.trim());
             let text = if text.is_empty() { code.to_string() } else { text.to_owned() };
-            Status::failure(&text, code.canonical_reason().unwrap_or_default()).with_code(code.as_u16())
+            // `NotFound`, as the API writes it.
+            let reason = code.canonical_reason().unwrap_or_default().replace(' ', "");
+            Status::failure(&text, &reason).with_code(code.as_u16())
         });
         Err(RequestError::Refused(Box::new(status)))
     }

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -241,11 +243,18 @@ impl Several {
 
     async fn discard(&self, invocation: &Invocation) -> Outcome {
         let session = self.connect.open(invocation).await?;
+        let mut missing = false;
         for id in self.ids(&session).await? {
-            session.client.discard(&id).await?;
-            output::print_line(&format!("dead letter {id} discarded"))?;
+            match session.client.discard(&id).await {
+                Ok(()) => output::print_line(&format!("dead letter {id} discarded"))?,
+                Err(error) if error.is_not_found() => {
+                    missing = true;
+                    output::tell(&error.to_string());
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
-        Ok(())
+        if missing { Err(Failure::told(Exit::NotFound)) } else { Ok(()) }
     }
 }
 
@@ -276,7 +285,10 @@ fn describe(letter: &Value) -> String {
     line("Destination", text(letter, "destination"));
     line("Reason", text(letter, "reason"));
     line("Detail", text(letter, "detail"));
-    line("Answer", text(letter, "errorData"));
+    // Base64, as the attribute knativeerrordata is.
+    let answer = BASE64.decode(text(letter, "errorData")).unwrap_or_default();
+    let answer = String::from_utf8_lossy(&answer);
+    line("Answer", if text(letter, "detail").ends_with(&*answer) { "" } else { &answer });
     match decode(&Bytes::from(letter["event"].to_string())) {
         Ok(event) => lines.push_str(&for_people(&event)),
         // A record that is no event.
@@ -293,7 +305,7 @@ mod tests {
     fn a_letter_is_told_in_a_row_and_whole() {
         let letter = json!({"id": "7", "deadAt": "2026-01-01T00:00:00Z", "namespace": "default", "broker": "b",
             "trigger": "t", "storedAt": "2026-01-01T00:00:00Z", "attempts": 3, "reason": "could not connect",
-            "detail": "refused", "destination": "http://x/", "errorData": "", "eventId": "e", "eventSource": "/s",
+            "detail": "refused", "destination": "http://x/", "errorData": "b29wcw==", "eventId": "e", "eventSource": "/s",
             "eventType": "ty", "event": {"specversion": "1.0", "id": "e", "source": "/s", "type": "ty"}});
         let now = "2026-01-01T00:00:07Z".parse().expect("a time");
         assert_eq!(
@@ -303,6 +315,6 @@ mod tests {
         );
         let text = describe(&letter);
         assert!(text.contains("Trigger:     default/t\n") && text.contains("  id: e\n"), "{text}");
-        assert!(!text.contains("Answer"), "{text}");
+        assert!(text.contains("Answer:      oops\n") && !text.contains("Redriven"), "{text}");
     }
 }
