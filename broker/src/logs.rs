@@ -7,11 +7,13 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use prometheus_client::metrics::histogram::Histogram;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use weir_api::observed::Observed;
@@ -23,6 +25,9 @@ use crate::backoff::Backoff;
 use crate::metrics::{DispatchLabels, Metrics};
 use crate::observer::Observer;
 use crate::sink::NamedBrokerSink;
+
+/// A log that was open for so long has recovered from what broke it before.
+const HELD: Duration = Duration::from_secs(60);
 
 /// `namespace/name`, as it stands in a request's path.
 type Address = Box<str>;
@@ -229,8 +234,11 @@ impl Logs {
         keepers.insert(Arc::clone(&broker.uid), Keeper { channel: broker.channel.clone(), generation, stop, done });
     }
 
+    /// Keeps the log open until `stop`; one that breaks is opened again.
     async fn keep_open(&self, broker: &Broker, generation: &AtomicI64, stop: &CancellationToken) {
-        if let Some(log) = self.open_log(broker, generation, stop).await {
+        // Of all rounds: a disk that fails with every first write is not to be asked again and again at once.
+        let mut backoff = Backoff::new();
+        while let Some(log) = self.open_log(broker, generation, stop, &mut backoff).await {
             let key = address(&broker.name);
             self.change(|table| {
                 table.open.insert(key.clone(), Arc::clone(&log));
@@ -238,7 +246,15 @@ impl Logs {
             self.0.observer.active(&broker.uid, generation.load(Ordering::Relaxed));
             tracing::info!(kn.broker.name = %broker.name.name, kn.broker.namespace = %broker.name.namespace, "Broker is open.");
 
-            stop.cancelled().await;
+            let opened = Instant::now();
+            let broken = tokio::select! {
+                () = stop.cancelled() => None,
+                reason = log.channel.failed() => Some(reason),
+            };
+            if let Some(reason) = &broken {
+                tracing::error!(kn.broker.name = %broker.name.name, kn.broker.namespace = %broker.name.namespace, reason, "The Broker's log is broken; opening it again.");
+                self.0.observer.failed(&broker.uid, generation.load(Ordering::Relaxed), reason.clone());
+            }
             log.closing.cancel();
             self.change(|table| {
                 // A Broker created anew may have taken the address.
@@ -250,6 +266,16 @@ impl Logs {
             log.users.wait().await;
             log.channel.close().await;
             tracing::info!(kn.broker.name = %broker.name.name, kn.broker.namespace = %broker.name.namespace, "Broker is closed.");
+            if broken.is_none() {
+                break;
+            }
+            if opened.elapsed() > HELD {
+                backoff.reset();
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = backoff.wait() => {}
+            }
         }
         self.observe_closed(broker);
     }
@@ -263,11 +289,16 @@ impl Logs {
     }
 
     /// Tries until the log opens; `None` if `stop` came first.
-    async fn open_log(&self, broker: &Broker, generation: &AtomicI64, stop: &CancellationToken) -> Option<Arc<Log>> {
+    async fn open_log(
+        &self,
+        broker: &Broker,
+        generation: &AtomicI64,
+        stop: &CancellationToken,
+        backoff: &mut Backoff,
+    ) -> Option<Arc<Log>> {
         let ObjectName { namespace, name } = &broker.name;
         let channel =
             ChannelName { namespace: Arc::clone(namespace), name: Arc::clone(name), uid: Arc::clone(&broker.uid) };
-        let mut backoff = Backoff::new();
         while !stop.is_cancelled() {
             // Not raced against `stop`: a log that is half open could not be closed.
             match self.0.registry.open(&broker.channel.backend, channel.clone(), broker.channel.config.clone()).await {

@@ -39,6 +39,8 @@ struct State {
     reads: u64,
     fail_appends: Option<fn() -> AppendError>,
     fail_saves: bool,
+    /// Fires when the log of this life is to break.
+    breaking: CancellationToken,
     fail_reads: u32,
     panic_on_append: bool,
 }
@@ -87,6 +89,12 @@ impl MemoryLog {
 
     pub(crate) fn fail_appends(&self, error: Option<fn() -> AppendError>) {
         self.state.lock().fail_appends = error;
+    }
+
+    /// The log takes nothing more until it is opened again.
+    pub(crate) fn break_now(&self) {
+        let breaking = std::mem::take(&mut self.state.lock().breaking);
+        breaking.cancel();
     }
 
     pub(crate) fn fail_saves(&self, fail: bool) {
@@ -232,6 +240,12 @@ impl Channel for MemoryChannel {
 
     fn health(&self) -> Result<(), String> {
         Ok(())
+    }
+
+    async fn failed(&self) -> String {
+        let breaking = self.log.state.lock().breaking.clone();
+        breaking.cancelled().await;
+        "the disk failed".to_owned()
     }
 
     async fn close(&self) {

@@ -403,6 +403,20 @@ async fn log_that_cannot_be_read_is_tried_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn log_that_breaks_is_opened_again_and_delivery_goes_on() {
+    let log = log_of(3);
+    let subscribers = Subscribers::new(|_, _, _| Act::Accept);
+    let life = Life::start(&log, &subscribers, DispatcherSettings::default()).await;
+    life.triggers([trigger("t")]).await;
+    subscribers.wait_for("t", What::Accepted, 3).await;
+    log.break_now();
+    push(&log, 3..6, |id| event(&id.to_string(), "t"));
+    subscribers.wait_for("t", What::Accepted, 6).await;
+    life.progress("t", |progress| progress.next == 6).await;
+    assert_eq!(sorted(subscribers.offsets("t", What::Accepted)), (0..6).collect::<Vec<_>>(), "each once");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_no_event_is_set_aside_and_gaps_are_passed() {
     let log = log_of(1);
     log.push_entry(|position| Entry::Undecodable { position, raw: Bytes::new(), reason: "scripted".to_owned() });
