@@ -64,6 +64,11 @@ impl Ingress {
         Self { settings, logs, admission, metrics }
     }
 
+    /// Why events cannot be stored, where they cannot.
+    pub(crate) fn health(&self) -> Result<(), String> {
+        self.logs.health()
+    }
+
     /// Answers one request.
     pub(crate) async fn answer(&self, request: Request<Incoming>) -> Answer {
         let started = Instant::now();

@@ -143,6 +143,18 @@ impl Logs {
         Arc::new(NamedBrokerSink::new(self.clone(), name, max_ttl))
     }
 
+    /// Why events cannot be stored, of the first Broker whose log is open but takes none.
+    ///
+    /// # Errors
+    /// The Broker and its log's reason.
+    pub fn health(&self) -> Result<(), String> {
+        let table = self.0.table.load();
+        table
+            .open
+            .values()
+            .try_for_each(|log| log.channel.health().map_err(|reason| format!("broker {}: {reason}", log.broker)))
+    }
+
     /// What stands at `namespace/name`.
     pub(crate) fn find(&self, address: &str) -> Found {
         let table = self.0.table.load();

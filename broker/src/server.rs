@@ -178,9 +178,13 @@ impl Server {
     }
 
     fn health(&self) -> Answer {
-        let draining = self.draining.is_cancelled();
+        let reason =
+            if self.draining.is_cancelled() { Some("draining".to_owned()) } else { self.ingress.health().err() };
         let mut answer = Response::new(Full::new(Bytes::new()));
-        *answer.status_mut() = if draining { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+        if let Some(reason) = reason {
+            *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+            *answer.body_mut() = Full::new(format!("{reason}\n").into());
+        }
         answer
     }
 }

@@ -148,6 +148,8 @@ impl Running {
                 metrics: weir_broker::Metrics::register(metrics),
             },
         );
+        let logs = data_plane.logs().clone();
+        self.health.check("logs", move || logs.health());
         let (admin, stop) = (data_plane.admin(), self.stop_data_plane.clone());
         self.data_plane.spawn(async move {
             data_plane.run(stop).await;

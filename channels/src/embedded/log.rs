@@ -251,7 +251,7 @@ impl Log {
     fn poison(&mut self, error: &io::Error) -> CommitError {
         let path = self.segment.path.display();
         tracing::error!(%path, %error, "Could not make events durable; the log is closed until it is opened again");
-        let reason = format!("cannot make {path} durable: {error}; restart once the disk is well");
+        let reason = format!("cannot make {path} durable: {error}");
         self.poisoned = Some(reason.clone());
         CommitError::Poisoned(reason)
     }
