@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -71,9 +71,6 @@ pub(crate) trait Downstream: Send + Sync + 'static {
         raw: &Bytes,
         reason: &str,
     ) -> impl Future<Output = Result<(), String>> + Send;
-
-    /// Ends even attempts in progress, unsettled: the grace period is over.
-    fn give_up(&self);
 
     /// A Trigger is gone: what was kept of it can go.
     fn forget(&self, log: &Log, trigger: &Trigger);
@@ -208,7 +205,7 @@ impl<D: Downstream> Dispatcher<D> {
                 kn.broker.name = %fanout.log.broker.name, kn.broker.namespace = %fanout.log.broker.namespace,
                 "Deliveries did not end within the grace period; they are repeated after the next start."
             );
-            self.shared.downstream.give_up();
+            fanout.log.give_up.cancel();
             // Attempts end at their next step.
             for lane in &lanes {
                 lane.idle().await;
@@ -236,6 +233,7 @@ impl<D: Downstream> Dispatcher<D> {
             }
             if result.is_ok() {
                 backoff.reset();
+                fanout.served.store(complete, Ordering::Relaxed);
             }
             tokio::select! {
                 changed = resources.changed() => if changed.is_err() {

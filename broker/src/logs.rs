@@ -26,6 +26,8 @@ use crate::metrics::{DispatchLabels, Metrics};
 use crate::observer::Observer;
 use crate::sink::NamedBrokerSink;
 
+/// How long deliveries may go on from a log that is broken.
+const DRAIN_BROKEN: Duration = Duration::from_secs(1);
 /// A log that was open for so long has recovered from what broke it before.
 const HELD: Duration = Duration::from_secs(60);
 
@@ -73,6 +75,8 @@ pub(crate) struct Log {
     pub(crate) channel: Arc<dyn Channel>,
     /// Fires when the Broker is gone or its log is to be reopened: let go of it.
     pub(crate) closing: CancellationToken,
+    /// Fires when even deliveries in progress are to be broken off, to be repeated.
+    pub(crate) give_up: CancellationToken,
     /// The log stays open until everyone who holds a token of this has let go.
     pub(crate) users: TaskTracker,
     /// Kept here so that an accepted event needs no look-up.
@@ -253,7 +257,10 @@ impl Logs {
         while let Some(log) = self.open_log(broker, generation, stop, &mut backoff).await {
             let key = address(&broker.name);
             self.change(|table| {
-                table.open.insert(key.clone(), Arc::clone(&log));
+                // Stopped while it opened: its address may be that of a Broker created anew.
+                if !stop.is_cancelled() {
+                    table.open.insert(key.clone(), Arc::clone(&log));
+                }
             });
             self.0.observer.active(&broker.uid, generation.load(Ordering::Relaxed));
             tracing::info!(kn.broker.name = %broker.name.name, kn.broker.namespace = %broker.name.namespace, "Broker is open.");
@@ -263,6 +270,7 @@ impl Logs {
                 () = stop.cancelled() => None,
                 reason = log.channel.failed() => Some(reason),
             };
+            let held = opened.elapsed() > HELD;
             if let Some(reason) = &broken {
                 tracing::error!(kn.broker.name = %broker.name.name, kn.broker.namespace = %broker.name.namespace, reason, "The Broker's log is broken; opening it again.");
                 self.0.observer.failed(&broker.uid, generation.load(Ordering::Relaxed), reason.clone());
@@ -275,13 +283,17 @@ impl Logs {
                 }
             });
             log.users.close();
+            // New events wait for the log to be opened again: a slow subscriber must not hold that up.
+            if broken.is_some() && tokio::time::timeout(DRAIN_BROKEN, log.users.wait()).await.is_err() {
+                log.give_up.cancel();
+            }
             log.users.wait().await;
             log.channel.close().await;
             tracing::info!(kn.broker.name = %broker.name.name, kn.broker.namespace = %broker.name.namespace, "Broker is closed.");
             if broken.is_none() {
                 break;
             }
-            if opened.elapsed() > HELD {
+            if held {
                 backoff.reset();
             }
             tokio::select! {
@@ -320,6 +332,7 @@ impl Logs {
                         uid: Arc::clone(&broker.uid),
                         channel,
                         closing: CancellationToken::new(),
+                        give_up: CancellationToken::new(),
                         users: TaskTracker::new(),
                         accepted: OnceLock::new(),
                     }));

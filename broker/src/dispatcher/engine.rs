@@ -32,14 +32,14 @@ pub(crate) struct Engine {
     ledger: Ledger,
     metrics: Arc<Metrics>,
     max_ttl: i32,
-    /// Fires when even attempts in progress are to be given up.
-    give_up: CancellationToken,
 }
 
 /// A Trigger's route, where its replies go, and what is observed of its deliveries.
 pub(crate) struct EngineRoute {
     route: Route,
     replies: BrokerSink,
+    /// Of the log: fires when even attempts in progress are to be given up.
+    give_up: CancellationToken,
     trigger: ObjectName,
     broker: ObjectName,
     /// The series of the status seen first, as a rule the only one.
@@ -58,7 +58,7 @@ pub(crate) struct LastFailure {
 
 impl Engine {
     pub(crate) fn new(deliverer: Deliverer, ledger: Ledger, metrics: Arc<Metrics>, max_ttl: i32) -> Self {
-        Self { deliverer, ledger, metrics, max_ttl, give_up: CancellationToken::new() }
+        Self { deliverer, ledger, metrics, max_ttl }
     }
 
     pub(super) fn ledger(&self) -> &Ledger {
@@ -120,6 +120,7 @@ impl Downstream for Engine {
         Ok(EngineRoute {
             route: self.deliverer.route(&log.broker, trigger).map_err(|error: RouteError| error.to_string())?,
             replies: BrokerSink::new(Arc::clone(log), self.max_ttl),
+            give_up: log.give_up.clone(),
             trigger: trigger.name.clone(),
             broker: log.broker.clone(),
             usual: OnceLock::new(),
@@ -133,7 +134,8 @@ impl Downstream for Engine {
             return self.give_up_on(stored, route, patience).await;
         }
         let watcher = Watcher { engine: self, route, patience };
-        let outcome = self.deliverer.deliver(stored, &route.route, Some(&route.replies), &watcher, &self.give_up).await;
+        let outcome =
+            self.deliverer.deliver(stored, &route.route, Some(&route.replies), &watcher, &route.give_up).await;
         match outcome {
             Outcome::Delivered { .. } => Ending::Delivered,
             Outcome::DeadLettered { home, failure, attempts, duration } => {
@@ -164,10 +166,6 @@ impl Downstream for Engine {
         };
         let letter = DeadLetter::undecodable(recipient, position, Timestamp::now(), raw.clone(), reason);
         self.ledger.put(&letter).await.map_err(|error| error.to_string())
-    }
-
-    fn give_up(&self) {
-        self.give_up.cancel();
     }
 
     fn forget(&self, log: &Log, trigger: &Trigger) {

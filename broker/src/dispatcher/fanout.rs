@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
@@ -32,6 +33,8 @@ pub(super) struct Fanout<D: Downstream> {
     pub(super) saving: Arc<Saving>,
     pub(super) feeds: Vec<Feed>,
     roster: RwLock<Roster<D>>,
+    /// Every Trigger there is has been taken on.
+    pub(super) served: AtomicBool,
     pub(super) readers: TaskTracker,
     /// Fires when nothing is to be read any more.
     pub(super) stop: CancellationToken,
@@ -77,6 +80,7 @@ impl<D: Downstream> Fanout<D> {
             saving,
             feeds,
             roster: RwLock::new(roster),
+            served: AtomicBool::new(false),
             readers: TaskTracker::new(),
             stop: CancellationToken::new(),
         })

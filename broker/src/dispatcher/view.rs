@@ -1,5 +1,8 @@
 //! What the dispatcher shows of its Triggers, and redrives to them: for [`crate::admin`].
 
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
 use jiff::Timestamp;
 use weir_channels::{Bounds, Stored};
 
@@ -9,6 +12,9 @@ use super::lane::Snapshot;
 use crate::backoff::Backoff;
 use crate::ledger::{Content, Ledger, LedgerError, Letter};
 use crate::logs::{Found, Log};
+
+/// A redrive has somebody waiting for it, whatever time-out the Trigger has.
+const LONGEST_REDRIVE: Duration = Duration::from_secs(50);
 
 /// A Trigger as it stands.
 pub(crate) struct TriggerView {
@@ -67,6 +73,9 @@ impl Dispatcher<Engine> {
     /// The Triggers of a log, by name; `None` while they are not served yet.
     pub(crate) fn triggers(&self, log: &Log) -> Option<Vec<TriggerView>> {
         let fanout = self.fanouts.read().get(&log.uid).cloned()?;
+        if !fanout.served.load(Ordering::Relaxed) {
+            return None;
+        }
         // Where the readers are before where the lanes are: a lane that is further has settled nothing it was not given.
         let positions = fanout.positions();
         let mut views: Vec<_> = fanout
@@ -115,7 +124,11 @@ impl Dispatcher<Engine> {
         }
         let route = orders.route().map_err(|reason| Refusal::NoRoute { trigger: name(), reason: reason.to_owned() })?;
         let stored = Stored { position: dead.position, stored_at: dead.stored_at, event: event.clone() };
-        let result = self.shared.downstream.attempt_once(&stored, route, dead.attempts + 1).await;
+        let attempt = self.shared.downstream.attempt_once(&stored, route, dead.attempts + 1);
+        let result = match tokio::time::timeout(LONGEST_REDRIVE, attempt).await {
+            Ok(result) => result,
+            Err(_elapsed) => Err(format!("no answer within {} s", LONGEST_REDRIVE.as_secs())),
+        };
         if result.is_ok() {
             self.note_redriven(&letter.id).await;
         }

@@ -108,10 +108,10 @@ impl Subscribers {
 pub(super) struct Script {
     subscribers: Arc<Subscribers>,
     killed: CancellationToken,
-    gave_up: CancellationToken,
 }
 
 pub(super) struct ScriptRoute {
+    gave_up: CancellationToken,
     trigger: String,
     subscriber: String,
 }
@@ -156,9 +156,13 @@ impl Drop for UnderWay<'_> {
 impl Downstream for Script {
     type Route = ScriptRoute;
 
-    fn route(&self, _log: &Arc<Log>, trigger: &Trigger) -> Result<ScriptRoute, String> {
+    fn route(&self, log: &Arc<Log>, trigger: &Trigger) -> Result<ScriptRoute, String> {
         let subscriber = trigger.subscriber.as_ref().ok_or("unresolved")?;
-        Ok(ScriptRoute { trigger: trigger.uid.to_string(), subscriber: subscriber.url.path().to_owned() })
+        Ok(ScriptRoute {
+            gave_up: log.give_up.clone(),
+            trigger: trigger.uid.to_string(),
+            subscriber: subscriber.url.path().to_owned(),
+        })
     }
 
     async fn deliver(&self, stored: &Stored, route: &ScriptRoute, patience: &dyn Patience, panics: u8) -> Ending {
@@ -169,7 +173,7 @@ impl Downstream for Script {
             let act = tokio::select! {
                 biased;
                 () = self.killed.cancelled() => std::future::pending().await,
-                () = self.gave_up.cancelled() => return Ending::Unsettled,
+                () = route.gave_up.cancelled() => return Ending::Unsettled,
                 act = self.attempt(stored, route, number) => act,
             };
             match act {
@@ -196,10 +200,6 @@ impl Downstream for Script {
         Ok(())
     }
 
-    fn give_up(&self) {
-        self.gave_up.cancel();
-    }
-
     fn forget(&self, _log: &Log, _trigger: &Trigger) {}
 }
 
@@ -217,11 +217,7 @@ impl Life {
         settings: DispatcherSettings,
     ) -> Self {
         let world = World::new(log).with_broker().await;
-        let script = Script {
-            subscribers: Arc::clone(subscribers),
-            killed: world.killed.clone(),
-            gave_up: CancellationToken::new(),
-        };
+        let script = Script { subscribers: Arc::clone(subscribers), killed: world.killed.clone() };
         let dispatcher = Dispatcher::new(settings, world.logs.clone(), script, Arc::clone(&world.metrics));
         let (running, shutdown) = (Arc::clone(&dispatcher), world.shutdown.clone());
         let running = tokio::spawn(async move { running.run(&shutdown).await });
