@@ -2,6 +2,8 @@
 //!
 //! One client for every command, and for `weir run -f`, whose requests never leave the process.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use http::{HeaderValue, Method, Request, StatusCode, header};
@@ -23,6 +25,9 @@ pub(crate) use watch::watch;
 
 /// Asks for tables where the server can make them, for plain objects elsewhere.
 pub(crate) const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";
+
+/// Longest wait for an answer: beyond that of a redrive, the slowest.
+const PATIENCE: Duration = Duration::from_secs(65);
 
 /// Plain objects.
 pub(crate) const JSON: &str = "application/json";
@@ -136,7 +141,14 @@ impl Client {
         }
         let body = body.map_or_else(kube::client::Body::empty, |(_, body)| kube::client::Body::from(body));
         let request = request.body(body).map_err(|error| self.unreachable(&error))?;
-        let answer = self.kube.send(request).await.map_err(|error| self.unreachable(&error))?;
+        // Until the answer begins: what is watched goes on for as long as it likes.
+        let answer = match tokio::time::timeout(PATIENCE, self.kube.send(request)).await {
+            Ok(answer) => answer.map_err(|error| self.unreachable(&error))?,
+            Err(_elapsed) => {
+                let reason = format!("no answer within {} s", PATIENCE.as_secs());
+                return Err(self.unreachable(&std::io::Error::other(reason)));
+            }
+        };
         let code = answer.status();
         if code.is_success() {
             return Ok(answer);

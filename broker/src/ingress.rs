@@ -10,8 +10,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http::header::{
+    ALLOW, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, RETRY_AFTER, TRANSFER_ENCODING,
+};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use jiff::Timestamp;
@@ -124,6 +127,7 @@ impl Ingress {
     /// Stores what the request carries.
     async fn accept(&self, log: &Log, request: Request<Incoming>) -> Result<(), IngressError> {
         let (head, body) = request.into_parts();
+        check_framing(&head)?;
         if is_encoded(&head.headers) {
             return Err(IngressError::Encoded);
         }
@@ -160,6 +164,28 @@ async fn store_all(log: &Log, events: Vec<Event>) -> Result<(), IngressError> {
     }
     if !events.is_empty() {
         log.channel.append_all(events).await?;
+    }
+    Ok(())
+}
+
+/// Refuses what a proxy before us might have understood otherwise (reliability.md H10); hyper takes some of it.
+fn check_framing(head: &Parts) -> Result<(), IngressError> {
+    if head.version > Version::HTTP_11 {
+        return Ok(());
+    }
+    let mut codings = head.headers.get_all(TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => {}
+        (Some(coding), None) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") => {
+            if head.headers.contains_key(CONTENT_LENGTH) {
+                return Err(IngressError::Framing("content-length and transfer-encoding exclude each other"));
+            }
+        }
+        _ => return Err(IngressError::Framing("the only transfer-encoding taken is chunked")),
+    }
+    let hosts = head.headers.get_all(HOST).iter().count();
+    if hosts > 1 || (hosts == 0 && head.version == Version::HTTP_11) {
+        return Err(IngressError::Framing("a request names its host once"));
     }
     Ok(())
 }

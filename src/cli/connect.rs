@@ -35,7 +35,9 @@ pub(crate) struct Session {
 impl Connect {
     /// Prepares the connection; nothing is sent yet.
     pub(crate) async fn open(&self, invocation: &Invocation) -> Outcome<Session> {
-        let config = self.config(invocation).await?;
+        let mut config = self.config(invocation).await?;
+        // Whoever asks hears at once what the server says; commands that wait look again themselves.
+        config.default_retry = false;
         let namespace = self.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
         let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
         let kube = kube::Client::try_from(config).or_fail(Exit::Failure, || format!("cannot speak to {server}"))?;

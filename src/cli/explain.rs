@@ -83,10 +83,12 @@ impl Sought<'_> {
     pub(super) async fn wait(&self, client: &Client, timeout: Duration) -> Outcome<(Value, bool)> {
         let (deadline, mut pause) = (Instant::now() + timeout, PAUSES.0);
         loop {
-            let seen = self.look(client).await;
+            let Ok(seen) = tokio::time::timeout_at(deadline, self.look(client)).await else {
+                return Err(Failure::text(Exit::Unavailable, format!("no answer within {timeout:?}")));
+            };
             let late = Instant::now() >= deadline;
             match seen {
-                Ok(answer) if is_settled(&answer) => return Ok((answer, true)),
+                Ok(answer) if is_settled(&newest(&answer)) => return Ok((answer, true)),
                 Ok(answer) if late => return Ok((answer, false)),
                 // A Broker that just opened has no Triggers to speak of yet.
                 Err(RequestError::Refused(status)) if status.code == 503 && !late => {}

@@ -19,6 +19,9 @@ pub(super) enum IngressError {
     NotOpen,
     #[error("the event exceeds the limit of {limit_bytes} bytes")]
     TooLarge { limit_bytes: usize },
+    /// Where the body ends could be understood in more than one way.
+    #[error("{0}")]
+    Framing(&'static str),
     #[error("compressed events are not taken: send the body without content-encoding")]
     Encoded,
     #[error("no byte of the body came for {} s", waited.as_secs())]
@@ -56,7 +59,7 @@ impl IngressError {
                 | DecodeError::Invalid(_)
                 | DecodeError::Json(_) => StatusCode::BAD_REQUEST,
             },
-            Self::BodyBroken(_) | Self::TtlUsedUp(_) => StatusCode::BAD_REQUEST,
+            Self::Framing(_) | Self::BodyBroken(_) | Self::TtlUsedUp(_) => StatusCode::BAD_REQUEST,
             Self::Busy => StatusCode::TOO_MANY_REQUESTS,
             Self::NotStored(error) => match error {
                 AppendError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
@@ -81,6 +84,7 @@ impl IngressError {
             Self::NoAddress
             | Self::NoBroker
             | Self::TooLarge { .. }
+            | Self::Framing(_)
             | Self::Encoded
             | Self::BodyStalled { .. }
             | Self::BodyBroken(_)
@@ -92,6 +96,6 @@ impl IngressError {
 
     /// Whether the rest of the body is not worth reading.
     pub(super) fn closes_connection(&self) -> bool {
-        matches!(self, Self::TooLarge { .. } | Self::BodyStalled { .. } | Self::BodyBroken(_))
+        matches!(self, Self::TooLarge { .. } | Self::Framing(_) | Self::BodyStalled { .. } | Self::BodyBroken(_))
     }
 }

@@ -217,10 +217,16 @@ async fn malformed_framing_is_400() {
         "Content-Length: 5\r\nContent-Length: 6\r\n",
         "Transfer-Encoding: gzip\r\n",
         "X-Folded: a\r\n b\r\nContent-Length: 5\r\n",
+        "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+        "Transfer-Encoding: gzip, chunked\r\n",
+        "Transfer-Encoding: chunked, chunked\r\n",
+        "Host: other\r\nContent-Length: 5\r\n",
     ] {
         let request = format!("POST /ns/b HTTP/1.1\r\nHost: weir\r\n{GOOD}{framing}\r\nhello");
         assert_eq!(served.raw(request).await.status, 400, "{framing:?}");
     }
+    let hostless = format!("POST /ns/b HTTP/1.1\r\n{GOOD}Content-Length: 5\r\n\r\nhello");
+    assert_eq!(served.raw(hostless).await.status, 400, "no host");
     assert!(served.world.log.events().is_empty());
 }
 
