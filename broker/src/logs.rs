@@ -159,6 +159,22 @@ impl Logs {
             .try_for_each(|log| log.channel.health().map_err(|reason| format!("broker {}: {reason}", log.broker)))
     }
 
+    /// Until it is known which Brokers there are, and the log of each is open.
+    pub async fn opened(&self) {
+        let mut changes = self.changes();
+        loop {
+            {
+                let table = self.0.table.load();
+                if table.complete && table.known.iter().all(|address| table.open.contains_key(address)) {
+                    return;
+                }
+            }
+            if changes.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+        }
+    }
+
     /// What stands at `namespace/name`.
     pub(crate) fn find(&self, address: &str) -> Found {
         let table = self.0.table.load();

@@ -223,7 +223,7 @@ impl Several {
                     failed += 1;
                     output::tell(&format!("dead letter {id} not delivered to {trigger}: {reason}"));
                 }
-                Err(RequestError::Refused(status)) if matches!(status.code, 404 | 409) => {
+                Err(RequestError::Refused(status)) if matches!(status.code, 404 | 409 | 503) => {
                     failed += 1;
                     missing += usize::from(status.code == 404);
                     output::tell(&format!("dead letter {id} not delivered: {}", status.message));

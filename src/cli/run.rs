@@ -130,6 +130,7 @@ impl Command {
             for report in files::with_readiness(&applied) {
                 until_ready(&client, report, standalone).await?;
             }
+            standalone.opened().await;
             standalone.set_ready();
             if let Some(file) = &self.ready_file {
                 let ready = json!({"api": api, "data_plane": data_plane, "kubeconfig": kubeconfig});

@@ -4,6 +4,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use prometheus_client::registry::Registry as Metrics;
 use sqlx::AnyPool;
@@ -14,9 +15,9 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 use weir_api::observed::Observed;
 use weir_api::resources::Resources;
-use weir_broker::DataPlane;
 use weir_broker::delivery::{Deliverer, DeliverySettings, HostMap};
 use weir_broker::ledger::{Ledger, LedgerSettings};
+use weir_broker::{DataPlane, Logs};
 use weir_channels::Registry as Channels;
 use weir_channels::embedded;
 use weir_standalone::api::{self, Api};
@@ -30,6 +31,9 @@ use crate::telemetry::{self, Health, Readiness};
 /// Who this process is to its own API.
 const CONTROLLER: &str = "weir-controller";
 const OPERATOR: &str = "weir";
+
+/// How long the start waits for logs to open.
+const OPENING: Duration = Duration::from_secs(10);
 
 /// Where the process listens.
 pub(crate) struct Listeners {
@@ -46,6 +50,7 @@ pub(crate) struct Standalone {
     pub(crate) api_url: Url,
     /// Base URL of the data plane.
     pub(crate) data_plane_url: Url,
+    logs: Logs,
     health: Health,
 }
 
@@ -89,7 +94,7 @@ pub(crate) async fn start(
         health: health.clone(),
     };
 
-    let admin = running.start_data_plane(
+    let (admin, logs) = running.start_data_plane(
         &settings.data_plane,
         listeners.data_plane,
         Arc::clone(&channels),
@@ -109,7 +114,7 @@ pub(crate) async fn start(
         listeners.api,
         telemetry::router(metrics, health.clone()).merge(admin),
     );
-    Ok((Standalone { api, api_url, data_plane_url, health }, running))
+    Ok((Standalone { api, api_url, data_plane_url, logs, health }, running))
 }
 
 async fn open_database(settings: &Settings, data_dir: &DataDir) -> Outcome<AnyPool> {
@@ -129,7 +134,7 @@ impl Running {
         channels: Arc<Channels>,
         (resources, observed): (watch::Receiver<Arc<Resources>>, watch::Sender<Arc<Observed>>),
         metrics: &mut Metrics,
-    ) -> Outcome<axum::Router> {
+    ) -> Outcome<(axum::Router, Logs)> {
         let address = address_of(&listener)?;
         let hosts = HostMap::new(move |host| is_ingress(host).then_some(address));
         let ledger = Ledger::start(self.database.clone(), &LedgerSettings::default());
@@ -149,14 +154,17 @@ impl Running {
             },
         );
         let logs = data_plane.logs().clone();
-        self.health.check("logs", move || logs.health());
+        self.health.check("logs", {
+            let logs = logs.clone();
+            move || logs.health()
+        });
         let (admin, stop) = (data_plane.admin(), self.stop_data_plane.clone());
         self.data_plane.spawn(async move {
             data_plane.run(stop).await;
             ledger.close().await;
             Ok(())
         });
-        Ok(admin)
+        Ok((admin, logs))
     }
 
     fn start_control(
@@ -211,6 +219,14 @@ impl Standalone {
     /// `object`, asked for at the start, is not ready for this `reason`.
     pub(crate) fn wait_for(&self, object: &str, reason: &str) {
         self.health.set("start", Readiness::NotReady(format!("waiting for {object}: {reason}")));
+    }
+
+    /// Until events can be posted to every Broker of an earlier run. One whose log does not open holds up the start for
+    /// a while only: its condition says why.
+    pub(crate) async fn opened(&self) {
+        if tokio::time::timeout(OPENING, self.logs.opened()).await.is_err() {
+            tracing::warn!("Not every Broker is open; `weir get broker` tells which, and why.");
+        }
     }
 
     /// Everything asked for at the start is there.

@@ -1,6 +1,6 @@
 //! A tail of what a Broker stores: one JSON per line, every partition, in order within each.
 
-use std::convert::Infallible;
+use std::io;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -69,21 +69,23 @@ pub(super) async fn tail(
             let closing = log.closing.clone();
             tokio::select! {
                 () = lines.closed() => {}
-                () = closing.cancelled() => {}
+                () = closing.cancelled() => {
+                    // Not the end of what was asked for: the answer breaks off.
+                    let _gone = lines.send(Err(io::Error::other("the broker was closed"))).await;
+                }
                 sent = send(&log, Position { partition, offset }, until, &lines) => if let Err(error) = sent {
-                    tracing::debug!(kn.broker.name = %log.broker.name, kn.broker.namespace = %log.broker.namespace, %error, "A tail ended.");
+                    tracing::debug!(kn.broker.name = %log.broker.name, kn.broker.namespace = %log.broker.namespace, %error, "A tail broke off.");
+                    let _gone = lines.send(Err(io::Error::other(error))).await;
                 },
             }
         });
     }
-    let body = stream::unfold(receiver, |mut receiver| async {
-        receiver.recv().await.map(|line: Bytes| (Ok::<_, Infallible>(line), receiver))
-    });
+    let body = stream::unfold(receiver, |mut receiver| async { receiver.recv().await.map(|line| (line, receiver)) });
     Ok(([(CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(body)).into_response())
 }
 
 /// Sends what is stored from `from` until `until`, or until nobody listens.
-async fn send(log: &Log, from: Position, until: u64, lines: &mpsc::Sender<Bytes>) -> Result<(), ReadError> {
+async fn send(log: &Log, from: Position, until: u64, lines: &mpsc::Sender<io::Result<Bytes>>) -> Result<(), ReadError> {
     if from.offset >= until {
         return Ok(());
     }
@@ -103,7 +105,7 @@ async fn send(log: &Log, from: Position, until: u64, lines: &mpsc::Sender<Bytes>
                     // A JSON object of texts and numbers is always written.
                     let mut line = serde_json::to_vec(&line).unwrap_or_default();
                     line.push(b'\n');
-                    if lines.send(line.into()).await.is_err() {
+                    if lines.send(Ok(line.into())).await.is_err() {
                         return Ok(());
                     }
                     stored.position.offset + 1

@@ -233,7 +233,15 @@ fn bound<'q>(sql: &'static str, query: &'q LetterQuery) -> Query<'q, Any, AnyArg
 pub(super) async fn select(pool: &AnyPool, query: &LetterQuery) -> Result<Vec<Letter>, LedgerError> {
     let sql = matching!("SELECT *", " ORDER BY id LIMIT $9");
     let rows = bound(sql, query).bind(i64::from(query.limit)).fetch_all(pool).await?;
-    rows.iter().map(read).collect()
+    // One that cannot be read hides none of the others; its id still names it.
+    let readable = |row| match read(row) {
+        Err(error @ LedgerError::Damaged { .. }) => {
+            tracing::warn!(%error, "A dead letter is left out.");
+            None
+        }
+        letter => Some(letter),
+    };
+    rows.iter().filter_map(readable).collect()
 }
 
 pub(super) async fn by_id(pool: &AnyPool, id: &str) -> Result<Option<Letter>, LedgerError> {
