@@ -8,6 +8,7 @@
 //! Headers of the request that brought an event do not reach its subscriber, except those [`carried`](crate::carried)
 //! with it and its trace context. Redirects are not followed.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,11 +59,13 @@ pub struct DeliverySettings {
     pub max_reply_bytes: usize,
     /// Names that exist only inside Weir.
     pub hosts: HostMap,
+    /// Where this process takes events. Deliveries there keep the TTL: a Trigger that leads back to a Broker ends.
+    pub ingress: Option<SocketAddr>,
 }
 
 impl Default for DeliverySettings {
     fn default() -> Self {
-        Self { max_reply_bytes: 1 << 20, hosts: HostMap::default() }
+        Self { max_reply_bytes: 1 << 20, hosts: HostMap::default(), ingress: None }
     }
 }
 
@@ -159,7 +162,7 @@ impl Deliverer {
     /// # Errors
     /// TLS cannot be set up at all.
     pub fn new(settings: DeliverySettings, store: Arc<dyn DeadLetterStore>) -> Result<Self, TlsError> {
-        let clients = Clients::new(settings.hosts)?;
+        let clients = Clients::new(settings.hosts, settings.ingress)?;
         Ok(Self(Arc::new(Shared { clients, store, max_reply_bytes: settings.max_reply_bytes })))
     }
 

@@ -138,7 +138,8 @@ impl Running {
         let address = address_of(&listener)?;
         let hosts = HostMap::new(move |host| is_ingress(host).then_some(address));
         let ledger = Ledger::start(self.database.clone(), &LedgerSettings::default());
-        let delivery = DeliverySettings { max_reply_bytes: settings.ingress.max_event_bytes, hosts };
+        let delivery =
+            DeliverySettings { max_reply_bytes: settings.ingress.max_event_bytes, hosts, ingress: Some(address) };
         let deliverer = Deliverer::new(delivery, Arc::new(ledger.clone()))
             .or_fail(Exit::Failure, || "cannot set up deliveries".to_owned())?;
         let data_plane = DataPlane::new(

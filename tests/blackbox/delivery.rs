@@ -250,3 +250,17 @@ async fn a_trigger_re_created_under_its_name_starts_anew() {
     assert_eq!(second.ids(), ["2"]);
     assert_eq!(first.ids(), ["1"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trigger_that_leads_back_to_its_broker_ends() {
+    let weir = Weir::start().await;
+    let url = weir.broker("default").await;
+    weir.trigger("back", "default", &url, "", "  delivery: {retry: 0}\n").await;
+    assert_eq!(post(&client(), &url, "1", "t", "{}").await.expect("an answer"), 202);
+    let dead = eventually("the last round is a dead letter", async || {
+        let dead = weir.dead_letters().await;
+        if dead.is_empty() { Err(dead) } else { Ok(dead) }
+    })
+    .await;
+    assert_eq!((dead.len(), &dead[0]["eventId"]), (1, &"1".into()));
+}

@@ -25,6 +25,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tower::Service;
+use url::{Host, Url};
 
 /// Sends requests over pooled connections. Cloning shares the pool.
 pub(super) type Client = legacy::Client<HttpsConnector<Connector>, Full<Bytes>>;
@@ -80,16 +81,31 @@ pub enum TlsError {
 #[derive(Debug)]
 pub(super) struct Clients {
     hosts: HostMap,
+    ingress: Option<SocketAddr>,
     plain: Client,
     /// By CA bundle, the one used last at the end.
     tls: Mutex<Vec<(Option<Box<str>>, Client)>>,
 }
 
 impl Clients {
-    pub(super) fn new(hosts: HostMap) -> Result<Self, TlsError> {
+    pub(super) fn new(hosts: HostMap, ingress: Option<SocketAddr>) -> Result<Self, TlsError> {
         // Never used for https, so that the system's certificates are read only where they are needed.
         let plain = build(&hosts, tls_config(RootCertStore::empty())?);
-        Ok(Self { hosts, plain, tls: Mutex::default() })
+        Ok(Self { hosts, ingress, plain, tls: Mutex::default() })
+    }
+
+    /// Whether events posted to `url` come back to this process.
+    pub(super) fn is_ingress(&self, url: &Url) -> bool {
+        let Some(ingress) = self.ingress else { return false };
+        match url.host() {
+            Some(Host::Domain(name)) if (self.hosts.0)(name) == Some(ingress) => return true,
+            Some(Host::Domain(name)) if !(name == "localhost" && ingress.ip().is_loopback()) => return false,
+            Some(Host::Ipv4(ip)) if ingress.ip() != ip => return false,
+            Some(Host::Ipv6(ip)) if ingress.ip() != ip => return false,
+            Some(_) => {}
+            None => return false,
+        }
+        url.port_or_known_default() == Some(ingress.port())
     }
 
     pub(super) fn plain(&self) -> Client {

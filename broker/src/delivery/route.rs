@@ -69,7 +69,7 @@ impl Route {
         })?;
         let subscriber = Target {
             format: trigger.delivery.format,
-            inside: Inside::Broker,
+            inside: if clients.is_ingress(&subscriber.url) { Inside::Anywhere } else { Inside::Broker },
             ..Target::new(clients, subscriber)?
                 .with(PREFER, HeaderValue::from_static("reply"))
                 .with(KN_NAMESPACE, namespace.clone())
