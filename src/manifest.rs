@@ -151,10 +151,12 @@ impl File {
             return Ok(());
         }
         for (index, document) in serde_yaml_ng::Deserializer::from_str(&self.text).enumerate() {
-            let value = Value::deserialize(document).map_err(|error| {
+            // By way of YAML's own values, which refuse a key that is there twice.
+            let value = serde_yaml_ng::Value::deserialize(document).map_err(|error| {
                 let line = error.location().map_or(1, |location| location.line());
                 (line, format!("not valid YAML: {error}"))
             })?;
+            let value = serde_json::to_value(value).map_err(|error| (1, format!("not an object: {error}")))?;
             add(index, value);
         }
         Ok(())

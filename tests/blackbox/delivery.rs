@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{Answer, Subscriber, Weir, client, eventually, post, post_with};
+use crate::support::{Answer, Start, Subscriber, Weir, client, eventually, post, post_with};
 
 /// Three attempts, next to no waits.
 const QUICK: &str = "  delivery: {retry: 2, backoffPolicy: linear, backoffDelay: PT0.01S, timeout: PT5S}\n";
@@ -263,4 +263,30 @@ async fn a_trigger_that_leads_back_to_its_broker_ends() {
     })
     .await;
     assert_eq!((dead.len(), &dead[0]["eventId"]), (1, &"1".into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_deleted_under_a_hanging_subscriber_stops_no_other() {
+    let config = tempfile::Builder::new().suffix(".yaml").tempfile().expect("temporary file");
+    std::fs::write(config.path(), "shutdown: {grace: 100ms}\n").expect("write");
+    let weir = Start::fresh().arg("--config").arg(config.path().display().to_string()).go().await;
+    let (gone, stays) = (weir.broker("gone").await, weir.broker("stays").await);
+    let hanging = Subscriber::scripted(|_, _| Answer::hang()).await;
+    let healthy = Subscriber::start().await;
+    weir.trigger("hanging", "gone", &hanging.url, "", "").await;
+    weir.trigger("healthy", "stays", &healthy.url, "", "").await;
+    assert_eq!(post(&client(), &gone, "1", "t", "{}").await.expect("an answer"), 202);
+    hanging.wait_for(1).await;
+    weir.cli(&["delete", "broker", "gone"]).await;
+    eventually("the deleted Broker takes nothing", async || {
+        match post(&client(), &gone, "2", "t", "{}").await.expect("an answer") {
+            404 => Ok(()),
+            other => Err(other),
+        }
+    })
+    .await;
+    // Created anew, its log opens once the old one's deliveries were broken off.
+    weir.broker("gone").await;
+    assert_eq!(post(&client(), &stays, "3", "t", "{}").await.expect("an answer"), 202);
+    healthy.wait_for(1).await;
 }

@@ -112,6 +112,7 @@ async fn bad_manifests_are_refused_with_file_line_and_path_and_nothing_is_applie
     let uri = "  subscriber: {uri: \"http://127.0.0.1:1/\"}\n";
     let cases: Vec<(&str, String, Vec<&str>)> = vec![
         ("not YAML", "kind: [\n".into(), vec!["line"]),
+        ("a key twice", trigger(&format!("{uri}  broker: other\n")), vec!["duplicate", "broker"]),
         ("no kind", "metadata: {name: x}\n".into(), vec!["kind"]),
         (
             "unknown kind",

@@ -15,7 +15,7 @@ pub(super) enum IngressError {
     NoAddress,
     #[error("no broker at this address")]
     NoBroker,
-    #[error("the broker is starting")]
+    #[error("the broker's log is not open yet; if that lasts, the broker's condition says why")]
     NotOpen,
     #[error("the event exceeds the limit of {limit_bytes} bytes")]
     TooLarge { limit_bytes: usize },
