@@ -187,7 +187,7 @@ fn warning(header: &HeaderValue) -> Option<String> {
 }
 
 /// The cause at the bottom: `connection refused` says more than the layers above it.
-fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+pub(crate) fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     let mut error = error;
     while let Some(source) = error.source() {
         error = source;

@@ -30,6 +30,7 @@ use weir_api::Event;
 use weir_channels::{Position, ReadError};
 
 use crate::carried;
+use crate::delivery::chain;
 use crate::dispatcher::engine::Engine;
 use crate::dispatcher::{Dispatcher, Refusal, TriggerView};
 use crate::ledger::LedgerError;
@@ -113,13 +114,13 @@ impl From<LedgerError> for Problem {
             LedgerError::Unavailable(_) | LedgerError::Closed => StatusCode::SERVICE_UNAVAILABLE,
             LedgerError::Damaged { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        Self::new(status, with_causes(&error))
+        Self::new(status, chain(&error))
     }
 }
 
 impl From<ReadError> for Problem {
     fn from(error: ReadError) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, with_causes(&error))
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, chain(&error))
     }
 }
 
@@ -138,16 +139,6 @@ impl From<Refusal> for Problem {
         };
         Self::new(status, refusal.to_string())
     }
-}
-
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
 
 /// Query parameters; what is wrong with them is said like everything else.

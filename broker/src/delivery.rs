@@ -39,6 +39,7 @@ mod tests;
 
 pub use client::{HostMap, TlsError};
 pub use dead_letter::{ERROR_CODE, ERROR_DATA, ERROR_DEST};
+pub(crate) use failure::chain;
 pub use failure::{Failure, FailureKind};
 pub use route::{Route, RouteError};
 pub use schedule::{Verdict, backoff, classify, retry_after};

@@ -146,6 +146,11 @@ impl Ledger {
         }
     }
 
+    /// Whether [`Ledger::close`] was called.
+    pub fn is_closed(&self) -> bool {
+        self.0.closed.is_cancelled()
+    }
+
     /// Dead letters that match `query`, oldest first.
     pub async fn letters(&self, query: &LetterQuery) -> Result<Vec<Letter>, LedgerError> {
         letter::select(&self.0.pool, query).await

@@ -16,7 +16,7 @@ use weir_api::event::http::{encode_binary, encode_structured, fits_binary};
 use super::connect::Connect;
 use super::explain::{self, Sought};
 use super::{Invocation, broker, output};
-use crate::client::Client;
+use crate::client::{Client, innermost};
 use crate::failure::{Exit, Failure, OrFail, Outcome};
 
 #[derive(Debug, clap::Args)]
@@ -216,11 +216,7 @@ impl Command {
 }
 
 fn unreachable(url: &Url, error: &reqwest::Error) -> Failure {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    let reason = if error.is_timeout() { "no answer in time".to_owned() } else { cause.to_string() };
+    let reason = if error.is_timeout() { "no answer in time".to_owned() } else { innermost(error) };
     Failure::text(Exit::Unavailable, format!("cannot reach {url}: {reason}")).next("the event may or may not be stored")
 }
 

@@ -4,11 +4,10 @@ use bytes::Bytes;
 use futures_util::Stream;
 use http::Method;
 use serde_json::Value;
+use weir_broker::admin::PREFIX;
 
 use super::path::segment;
 use super::{Client, JSON, Query, RequestError};
-
-const PREFIX: &str = "/weir/v1";
 
 impl Client {
     /// One page of dead letters.

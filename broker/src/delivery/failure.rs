@@ -196,7 +196,7 @@ impl Failure {
 }
 
 /// The error and its causes, outermost first. Client errors name hosts and codes, never headers or bodies.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

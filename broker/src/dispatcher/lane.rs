@@ -9,9 +9,7 @@ use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
-use async_trait::async_trait;
 use futures_util::FutureExt;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Notify, oneshot};
@@ -30,6 +28,12 @@ use crate::filter::Filter;
 use crate::logs::Log;
 use crate::metrics::Metrics;
 use crate::settings::DispatcherSettings;
+
+mod snapshot;
+mod turn;
+
+pub(crate) use snapshot::{Counts, Snapshot};
+use turn::Turn;
 
 /// What every lane of a dispatcher shares.
 pub(super) struct Shared<D> {
@@ -105,37 +109,6 @@ struct State<D: Downstream> {
     /// Those whose wait is over, in order.
     returning: VecDeque<oneshot::Sender<()>>,
     counts: Counts,
-}
-
-/// What became of a Trigger's events since the dispatcher took it on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Counts {
-    pub(super) matched: u64,
-    pub(super) delivered: u64,
-    pub(super) dead_lettered: u64,
-    pub(super) expired: u64,
-    pub(super) unmatched_later: u64,
-}
-
-/// What a lane shows of itself.
-#[derive(Clone, Debug)]
-pub(crate) struct Snapshot {
-    pub(crate) trigger: Arc<Trigger>,
-    pub(crate) filter: Arc<Filter>,
-    pub(crate) counts: Counts,
-    /// Deliveries that make an attempt.
-    pub(crate) in_flight: usize,
-    /// Deliveries that wait before another attempt.
-    pub(crate) waiting: usize,
-    pub(crate) queued: usize,
-    pub(crate) queued_bytes: usize,
-    /// Nothing is delivered: paused, or there is no address.
-    pub(crate) held: bool,
-    /// It could not follow the others and reads for itself.
-    pub(crate) behind: bool,
-    /// Per partition.
-    pub(crate) progress: Vec<Progress>,
 }
 
 /// One job with the orders it is to be done under.
@@ -374,7 +347,7 @@ impl<D: Downstream> Lane<D> {
         state.working += 1;
         let task = Task { job, orders: Arc::clone(&state.orders) };
         // A key that was set free may have made several events ready.
-        if !state.queue.is_empty() {
+        if !state.queue.nothing_ready() {
             self.staff(state);
         }
         Some(task)
@@ -494,85 +467,6 @@ impl<D: Downstream> Lane<D> {
     pub(super) fn with_cursor<T>(&self, partition: usize, edit: impl FnOnce(&mut Cursor) -> T) -> T {
         edit(&mut self.state.lock().cursors[partition])
     }
-
-    pub(super) fn snapshot(&self, shared_positions: &[u64]) -> Snapshot {
-        let state = self.state.lock();
-        Snapshot {
-            trigger: Arc::clone(&state.orders.trigger),
-            filter: Arc::clone(&state.orders.filter),
-            counts: state.counts,
-            in_flight: state.working,
-            waiting: state.waiting,
-            queued: state.queue.events().saturating_sub(state.working + state.waiting) + state.queue.parked(),
-            queued_bytes: state.queue.bytes(),
-            held: state.held,
-            behind: state.cursors.iter().any(|cursor| cursor.reading == Reading::Behind),
-            progress: state.cursors.iter().zip(shared_positions).map(|(cursor, at)| cursor.progress(*at)).collect(),
-        }
-    }
-}
-
-/// A worker's place among those in flight, while it delivers one event.
-struct Turn<'a, D: Downstream> {
-    lane: &'a Arc<Lane<D>>,
-    orders: &'a Orders<D>,
-}
-
-#[async_trait]
-impl<D: Downstream> Patience for Turn<'_, D> {
-    async fn wait(&self, wait: Duration) -> Result<(), Interrupted> {
-        let Turn { lane, orders } = self;
-        {
-            let mut state = lane.state.lock();
-            state.working -= 1;
-            state.waiting += 1;
-            if is_roomy(&state.queue) {
-                lane.room.notify_waiters();
-            }
-            lane.staff(state);
-        }
-        tokio::select! {
-            biased;
-            () = orders.outdated.cancelled() => {
-                self.return_at_once();
-                return Err(Interrupted);
-            }
-            () = tokio::time::sleep(wait) => {}
-        }
-        let mut place = {
-            let mut state = lane.state.lock();
-            if state.working < lane.most(&state) {
-                state.waiting -= 1;
-                state.working += 1;
-                return Ok(());
-            }
-            let (give, place) = oneshot::channel();
-            state.returning.push_back(give);
-            place
-        };
-        tokio::select! {
-            biased;
-            () = orders.outdated.cancelled() => {
-                let mut state = lane.state.lock();
-                place.close();
-                if place.try_recv().is_err() {
-                    state.waiting -= 1;
-                    state.working += 1;
-                }
-                Err(Interrupted)
-            }
-            _ = &mut place => Ok(()),
-        }
-    }
-}
-
-impl<D: Downstream> Turn<'_, D> {
-    /// Only to give the event back, so it does not matter whether there is a place.
-    fn return_at_once(&self) {
-        let mut state = self.lane.state.lock();
-        state.waiting -= 1;
-        state.working += 1;
-    }
 }
 
 impl<D: Downstream> Drop for Lane<D> {
@@ -586,5 +480,5 @@ impl<D: Downstream> Drop for Lane<D> {
 fn is_roomy(queue: &Queue) -> bool {
     let (events, bytes) = queue.room();
     let half_is_free = events >= queue.events() && bytes >= queue.bytes();
-    queue.events() == 0 || half_is_free || (queue.is_empty() && events > 0 && bytes > 0)
+    queue.events() == 0 || half_is_free || (queue.nothing_ready() && events > 0 && bytes > 0)
 }

@@ -111,7 +111,8 @@ impl Queue {
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    /// Nothing can be taken now, though events may be in delivery or wait for their key.
+    pub(super) fn nothing_ready(&self) -> bool {
         self.ready.is_empty()
     }
 
@@ -308,7 +309,7 @@ impl Queue {
         }
     }
 
-    /// Positions this queue is responsible for, parked ones included, but not those being delivered.
+    /// Events that wait for their key without being in memory.
     pub(super) fn parked(&self) -> usize {
         self.parked
     }

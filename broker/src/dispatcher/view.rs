@@ -95,7 +95,8 @@ impl Dispatcher<Engine> {
         let mut backoff = Backoff::new();
         let at = Timestamp::now();
         while let Err(error) = self.ledger().mark_redriven(id, at).await {
-            if matches!(error, LedgerError::Closed) {
+            if self.ledger().is_closed() {
+                tracing::warn!(%error, id, "Stopping: a dead letter that was redriven may be redriven again.");
                 return;
             }
             tracing::warn!(%error, id, "Cannot note that a dead letter was redriven; trying again.");
