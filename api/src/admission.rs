@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::eventing::{Broker, Trigger};
+use crate::kinds;
 use crate::validation::{FieldError, FieldErrors, Path};
 
 /// Who asks.
@@ -25,24 +25,57 @@ pub trait Admit: kube::Resource<DynamicType = ()> + Serialize + DeserializeOwned
 
     /// Every rule the object breaks; with `old`, the rules about what may change too.
     fn validate(&self, old: Option<&Self>) -> Vec<FieldError>;
+
+    /// Rules about who may make this change. Not asked when the user is not known.
+    fn authorize(&self, _old: Option<&Self>, _user: &str) -> Vec<FieldError> {
+        Vec::new()
+    }
+
+    /// What is allowed, but better told.
+    fn warnings(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Whether `<group>/creator` and `<group>/lastModifier` are written.
+    fn records_user(&self) -> bool {
+        true
+    }
+}
+
+/// An object after admission.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Admitted {
+    /// With its defaults.
+    pub object: Value,
+    /// What the client should be told although the object is fine.
+    pub warnings: Vec<String>,
+}
+
+impl Admitted {
+    pub(crate) fn unchanged(object: Value) -> Self {
+        Self { object, warnings: Vec::new() }
+    }
 }
 
 /// Defaults and validates `object`, whatever its kind; a kind without rules of ours is returned as it came.
 ///
 /// `old` is the stored object on an update, in the same version. An update that changes neither spec, labels nor
 /// annotations always passes: an object stored before a rule existed must still be able to lose its finalizers.
-pub fn admit(object: Value, old: Option<&Value>, context: Context<'_>) -> Result<Value, FieldErrors> {
+pub fn admit(object: Value, old: Option<&Value>, context: Context<'_>) -> Result<Admitted, FieldErrors> {
     let text = |field: &str| object.get(field).and_then(Value::as_str).unwrap_or_default();
-    match (text("apiVersion"), text("kind")) {
-        ("eventing.knative.dev/v1", "Broker") => admit_as::<Broker>(object, old, context),
-        ("eventing.knative.dev/v1", "Trigger") => admit_as::<Trigger>(object, old, context),
-        _ => Ok(object),
-    }
+    let Some(kind) = kinds::find(text("apiVersion"), text("kind")) else { return Ok(Admitted::unchanged(object)) };
+    let version = text("apiVersion").rsplit('/').next().unwrap_or_default().to_owned();
+    kind.admit(&version, object, old, context)
 }
 
-fn admit_as<K: Admit>(mut object: Value, old: Option<&Value>, context: Context<'_>) -> Result<Value, FieldErrors> {
+/// As [`admit`], for an object that is a `K`.
+pub(crate) fn admit_as<K: Admit>(
+    mut object: Value,
+    old: Option<&Value>,
+    context: Context<'_>,
+) -> Result<Admitted, FieldErrors> {
     if old.is_some_and(|old| !changed(&object, old)) {
-        return Ok(object);
+        return Ok(Admitted::unchanged(object));
     }
     if let Value::Object(fields) = &mut object {
         fields.entry("spec").or_insert_with(|| Value::Object(Map::new()));
@@ -53,12 +86,16 @@ fn admit_as<K: Admit>(mut object: Value, old: Option<&Value>, context: Context<'
     let old: Option<K> = old.and_then(|old| decode(old).ok());
     let before = encode(&new);
     new.set_defaults(old.as_ref());
-    if let Some(user) = context.user.filter(|_| spec_changed) {
-        stamp_user(&mut new, old.is_some(), user);
+    let mut errors = new.validate(old.as_ref());
+    if let Some(user) = context.user {
+        errors.extend(new.authorize(old.as_ref(), user));
+        if spec_changed && new.records_user() {
+            stamp_user(&mut new, old.is_some(), user);
+        }
     }
-    FieldErrors::check(new.validate(old.as_ref()))?;
+    FieldErrors::check(errors)?;
     overlay(&mut object, &before, &encode(&new));
-    Ok(object)
+    Ok(Admitted { object, warnings: new.warnings() })
 }
 
 fn decode<K: DeserializeOwned>(object: &Value) -> Result<K, FieldErrors> {

@@ -5,11 +5,11 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 };
 use kube::CustomResourceExt;
 
-use crate::eventing::{Broker, Trigger};
+use crate::kinds;
 
 /// Every kind this build knows, as a cluster installs it and as the embedded API serves it.
 pub fn all() -> Vec<CustomResourceDefinition> {
-    vec![labelled::<Broker>(&[("duck.knative.dev/addressable", "true")]), labelled::<Trigger>(&[])]
+    kinds::all().iter().map(|kind| kind.definition.clone()).collect()
 }
 
 /// The definition of `K`, with `spec` optional and defaulted to an empty object.
@@ -26,6 +26,14 @@ pub fn of<K: CustomResourceExt>() -> CustomResourceDefinition {
     crd
 }
 
+/// Adds the versions of `other`, the same kind, as served and not stored.
+pub(crate) fn add_version(definition: &mut CustomResourceDefinition, other: CustomResourceDefinition) {
+    definition.spec.versions.extend(other.spec.versions.into_iter().map(|mut version| {
+        version.storage = false;
+        version
+    }));
+}
+
 fn make_spec_optional(schema: &mut JSONSchemaProps) {
     let Some(spec) = schema.properties.as_mut().and_then(|properties| properties.get_mut("spec")) else { return };
     spec.default = Some(JSON(serde_json::json!({})));
@@ -33,15 +41,6 @@ fn make_spec_optional(schema: &mut JSONSchemaProps) {
         required.retain(|field| field != "spec");
     }
     schema.required = schema.required.take().filter(|required| !required.is_empty());
-}
-
-fn labelled<K: CustomResourceExt>(labels: &[(&str, &str)]) -> CustomResourceDefinition {
-    let mut crd = of::<K>();
-    if !labels.is_empty() {
-        let labels = labels.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect();
-        crd.metadata.labels = Some(labels);
-    }
-    crd
 }
 
 #[cfg(test)]
@@ -53,13 +52,14 @@ mod tests {
         for crd in all() {
             let text = serde_json::to_string(&crd).expect("JSON");
             assert!(!text.contains("$ref"), "a structural schema has no references: {text}");
-            let schema = &crd.spec.versions[0].schema.as_ref().expect("schema").open_api_v3_schema;
-            let schema = schema.as_ref().expect("schema");
-            assert_eq!(schema.required, None);
-            assert_eq!(
-                schema.properties.as_ref().expect("properties")["spec"].default,
-                Some(JSON(serde_json::json!({})))
-            );
+            assert_eq!(crd.spec.versions.iter().filter(|version| version.storage).count(), 1, "one is stored: {text}");
+            for version in &crd.spec.versions {
+                let schema = &version.schema.as_ref().expect("schema").open_api_v3_schema;
+                let schema = schema.as_ref().expect("schema");
+                assert_eq!(schema.required, None);
+                let spec = schema.properties.as_ref().expect("properties").get("spec");
+                assert!(spec.is_none_or(|spec| spec.default == Some(JSON(serde_json::json!({})))), "{text}");
+            }
         }
     }
 }

@@ -2,10 +2,10 @@
 //!
 //! * [`event`]: a CloudEvent and its encodings.
 //! * [`eventing`]: the resource types a person writes (Broker, Trigger), with their defaults and validation.
-//! * [`destination`], [`delivery`], [`condition`]: the duck types those share.
+//! * [`destination`], [`delivery`], [`condition`], [`status`]: the duck types those share.
 //! * [`resources`]: what the data plane runs, resolved from those by the controller; [`observed`]: what it answers.
 //! * [`admission`], [`validation`]: defaults, rules and immutability of those types, one place for both API servers;
-//!   [`crd`]: their CustomResourceDefinitions.
+//!   [`kinds`]: the list of all kinds; [`crd`]: their CustomResourceDefinitions.
 //! * [`sink`]: where a source, or a replay, hands its events to.
 
 pub mod admission;
@@ -15,9 +15,11 @@ pub mod delivery;
 pub mod destination;
 pub mod event;
 pub mod eventing;
+pub mod kinds;
 pub mod observed;
 pub mod resources;
 pub mod sink;
+pub mod status;
 pub mod validation;
 
 pub use event::Event;

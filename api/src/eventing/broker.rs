@@ -34,6 +34,7 @@ const CLASSES: [&str; 2] = [DEFAULT_CLASS, "Weir"];
     category = "all",
     category = "knative",
     category = "eventing",
+    label("duck.knative.dev/addressable", "true"),
     printcolumn = r#"{"name":"URL","type":"string","jsonPath":".status.address.url"}"#,
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#,
     printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].status"}"#,

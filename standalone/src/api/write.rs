@@ -350,7 +350,7 @@ impl Writing<'_> {
     /// What a cluster's webhooks do.
     fn admit(&self, object: Value, old: Option<&Value>) -> Result<Value, Failure> {
         let context = weir_api::admission::Context { user: Some(&self.user.0) };
-        weir_api::admission::admit(object, old, context).map_err(|errors| {
+        weir_api::admission::admit(object, old, context).map(|admitted| admitted.object).map_err(|errors| {
             let family = self.kind().group.split('.').next().unwrap_or_default();
             // Knative has one webhook per component: everything that is not serving belongs to eventing.
             let component = if family == "serving" { "serving" } else { "eventing" };

@@ -1,0 +1,123 @@
+//! Every kind of Weir, one row each: the only list there is.
+//!
+//! From it come the CustomResourceDefinitions a cluster installs, what the embedded API serves, which defaults and
+//! rules apply to an object, and how its served versions turn into one another.
+
+use std::sync::LazyLock;
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::CustomResourceExt;
+use serde_json::Value;
+
+use crate::admission::{Admit, Admitted, Context, admit_as};
+use crate::crd;
+use crate::eventing::{Broker, Trigger};
+use crate::validation::FieldErrors;
+
+/// One kind, in all the versions it is served at.
+#[derive(Debug)]
+pub struct Kind {
+    /// The definition a cluster installs, all versions included.
+    pub definition: CustomResourceDefinition,
+    /// Whether a reconciler of this build acts on it. Objects of the others are stored and say so in their status.
+    pub reconciled: bool,
+    versions: Vec<Version>,
+}
+
+#[derive(Debug)]
+struct Version {
+    name: String,
+    admit: AdmitFn,
+    conversion: Conversion,
+}
+
+type AdmitFn = fn(Value, Option<&Value>, Context<'_>) -> Result<Admitted, FieldErrors>;
+
+/// How objects of one version become those of the stored version, and back. `apiVersion` is not its business.
+#[derive(Clone, Copy, Debug)]
+pub struct Conversion {
+    /// From this version to the stored one.
+    pub to_stored: fn(Value) -> Value,
+    /// From the stored version to this one.
+    pub from_stored: fn(Value) -> Value,
+}
+
+impl Conversion {
+    /// Between versions that differ in nothing but their name.
+    pub const NONE: Self = Self { to_stored: std::convert::identity, from_stored: std::convert::identity };
+}
+
+/// The rows. A new kind is a new row; nothing else names it.
+static KINDS: LazyLock<Vec<Kind>> = LazyLock::new(|| {
+    vec![
+        Kind::of::<Broker>(), //
+        Kind::of::<Trigger>(),
+    ]
+});
+
+/// Every kind, in the order in which they are listed to clients.
+pub fn all() -> &'static [Kind] {
+    &KINDS
+}
+
+/// The kind of an object by its `apiVersion` and `kind`; none if it is not ours.
+pub fn find(api_version: &str, kind: &str) -> Option<&'static Kind> {
+    let (group, version) = api_version.split_once('/')?;
+    all().iter().find(|row| row.group() == group && row.kind() == kind && row.version(version).is_some())
+}
+
+impl Kind {
+    /// A kind that is stored as `K`.
+    fn of<K: Admit + CustomResourceExt>() -> Self {
+        let version = Version { name: K::version(&()).into_owned(), admit: admit_as::<K>, conversion: Conversion::NONE };
+        Self { definition: crd::of::<K>(), reconciled: true, versions: vec![version] }
+    }
+
+    /// Served as `K` too, a version that is not the stored one.
+    #[expect(dead_code, reason = "the first kind with two versions is on its way")]
+    fn also<K: Admit + CustomResourceExt>(mut self, conversion: Conversion) -> Self {
+        crd::add_version(&mut self.definition, crd::of::<K>());
+        self.versions.push(Version { name: K::version(&()).into_owned(), admit: admit_as::<K>, conversion });
+        self
+    }
+
+    /// A kind no reconciler of this build acts on yet.
+    #[expect(dead_code, reason = "the first such kind is on its way")]
+    fn waiting(mut self) -> Self {
+        self.reconciled = false;
+        self
+    }
+
+    /// API group.
+    pub fn group(&self) -> &str {
+        &self.definition.spec.group
+    }
+
+    /// `Trigger`
+    pub fn kind(&self) -> &str {
+        &self.definition.spec.names.kind
+    }
+
+    /// How objects of `version` are converted to the stored one; none if it is not served.
+    pub fn conversion(&self, version: &str) -> Option<Conversion> {
+        self.version(version).map(|version| version.conversion)
+    }
+
+    /// Defaults and validates an object of `version`. See [`crate::admission::admit`].
+    pub(crate) fn admit(
+        &self,
+        version: &str,
+        object: Value,
+        old: Option<&Value>,
+        context: Context<'_>,
+    ) -> Result<Admitted, FieldErrors> {
+        match self.version(version) {
+            Some(version) => (version.admit)(object, old, context),
+            None => Ok(Admitted::unchanged(object)),
+        }
+    }
+
+    fn version(&self, name: &str) -> Option<&Version> {
+        self.versions.iter().find(|version| version.name == name)
+    }
+}
