@@ -44,11 +44,19 @@ pub(crate) fn parse_revision(text: &str) -> Result<Option<Revision>, Failure> {
 }
 
 impl Inner {
-    /// Refuses a read at a revision that cannot be served: one not reached yet, or an exact one that is past.
-    pub(crate) fn check_read(&self, params: &Params) -> Result<(), Failure> {
-        let Some(asked) = parse_revision(&params.resource_version)? else { return Ok(()) };
+    /// Waits until a read shows what it has to show: the newest state, or, if a revision is asked for, at least that.
+    /// Refuses a revision that cannot be served: one that nobody has handed out, or an exact one that is past.
+    pub(crate) async fn check_read(&self, params: &Params) -> Result<(), Failure> {
+        let Some(asked) = parse_revision(&params.resource_version)? else {
+            // `0` asks for whatever is at hand.
+            if params.resource_version.is_empty() {
+                self.store.fresh().await;
+            }
+            return Ok(());
+        };
+        let reached = self.store.reached(asked).await;
         let current = self.store.revision();
-        if asked > current {
+        if !reached {
             return Err(Failure::too_large_revision(asked, current));
         }
         if params.resource_version_match == "Exact" && asked != current {
@@ -61,7 +69,7 @@ impl Inner {
     ///
     /// Every page reports the revision of the first: a watch from there repeats what later pages may already show, and
     /// loses nothing.
-    pub(crate) fn page(
+    pub(crate) async fn page(
         &self,
         target: &Target<'_>,
         params: &Params,
@@ -78,7 +86,7 @@ impl Inner {
                 ));
             }
         } else {
-            self.check_read(params)?;
+            self.check_read(params).await?;
         }
         let listing = self.store.list(
             target.kind.resource,
@@ -99,9 +107,9 @@ impl Inner {
     }
 
     /// The answer to a list request.
-    pub(crate) fn list(&self, view: &View<'_>, params: &Params) -> Result<Vec<u8>, Failure> {
+    pub(crate) async fn list(&self, view: &View<'_>, params: &Params) -> Result<Vec<u8>, Failure> {
         let selector = Selector::parse(view.target.kind, &params.label_selector, &params.field_selector)?;
-        let (listing, metadata) = self.page(&view.target, params, &selector)?;
+        let (listing, metadata) = self.page(&view.target, params, &selector).await?;
         Ok(view.render_list(&listing.items, &metadata))
     }
 }

@@ -142,10 +142,14 @@ async fn serve(inner: &Arc<Inner>, parts: &Parts, body: Body) -> Result<Response
         return Ok(cached(document.body, document.content_type, &parts.headers));
     };
     let view = View::negotiate(target, &parts.headers, &params)?;
+    if parts.method != Method::GET {
+        // What a write refers to (the object, its namespace) may have been made elsewhere a moment ago.
+        inner.store.fresh().await;
+    }
     match (target.name, target.subresource) {
         (None, _) => match parts.method {
-            Method::GET if params.watch => inner.watch(&view, &params),
-            Method::GET => Ok(json_response(StatusCode::OK, inner.list(&view, &params)?)),
+            Method::GET if params.watch => inner.watch(&view, &params).await,
+            Method::GET => Ok(json_response(StatusCode::OK, inner.list(&view, &params).await?)),
             Method::POST => create(inner, parts, &view, &params, body).await,
             Method::DELETE => delete_collection(inner, parts, &view, &params, body).await,
             _ => Err(Failure::method_not_allowed()),
@@ -159,7 +163,7 @@ async fn serve(inner: &Arc<Inner>, parts: &Parts, body: Body) -> Result<Response
                 Some(_) => return Err(Failure::no_such_path()),
             }
             match parts.method {
-                Method::GET => get_one(inner, &view, &params, name),
+                Method::GET => get_one(inner, &view, &params, name).await,
                 Method::PUT => update(inner, parts, &view, &params, body).await,
                 Method::PATCH if subresource != Some("finalize") => patch(inner, parts, &view, &params, body).await,
                 Method::DELETE if subresource.is_none() => delete(inner, parts, &view, &params, body).await,
@@ -169,13 +173,13 @@ async fn serve(inner: &Arc<Inner>, parts: &Parts, body: Body) -> Result<Response
     }
 }
 
-fn get_one(inner: &Inner, view: &View<'_>, params: &Params, name: &str) -> Result<Response, Failure> {
+async fn get_one(inner: &Inner, view: &View<'_>, params: &Params, name: &str) -> Result<Response, Failure> {
     let Target { kind, .. } = view.target;
     // A watch of one object by its path is an old form nobody uses; better refused than misunderstood.
     if params.watch {
         return Err(Failure::method_not_allowed());
     }
-    inner.check_read(params)?;
+    inner.check_read(params).await?;
     let key = Key::new(view.target.namespace_or_empty(), name);
     let object = inner.store.get(kind.resource, &key).ok_or_else(|| Failure::not_found(kind, name))?;
     if view.target.subresource == Some("scale") {
@@ -341,7 +345,7 @@ async fn delete_collection(
         return Err(Failure::method_not_allowed());
     }
     let selector = Selector::parse(target.kind, &params.label_selector, &params.field_selector)?;
-    let (listing, metadata) = inner.page(&target, params, &selector)?;
+    let (listing, metadata) = inner.page(&target, params, &selector).await?;
     for object in &listing.items {
         let one = Target { name: Some(&object.key.name), ..target };
         match inner.delete(&one, &options).await {

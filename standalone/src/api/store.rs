@@ -4,7 +4,8 @@
 //! revisions, each exactly once; a watcher that starts at a revision sees every later change of its resource. Revisions
 //! only grow, also over restarts, and a new database starts above whatever an older one can have handed out.
 //!
-//! *Assumes* that this process is the only writer of the `k_` tables.
+//! Several processes may share one PostgreSQL database: each follows the others' changes through the log
+//! ([`Store::fresh`]), and all commit one after the other. A SQLite database has one process.
 
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ pub(crate) use self::mirror::{Entry, Listing, Op, Since};
 pub(crate) use self::object::{Key, Marks, Object};
 use super::registry::{self, Registry};
 
+mod follow;
 mod load;
 mod mirror;
 mod object;
@@ -103,6 +105,13 @@ struct Resource {
     changed: watch::Sender<Revision>,
 }
 
+/// What the writer is asked to do.
+enum Request {
+    Change(Job),
+    /// Take in what other processes have written; the reply says that it is done, or could not be.
+    Follow(oneshot::Sender<()>),
+}
+
 struct Job {
     resource: ResourceId,
     key: Key,
@@ -114,11 +123,13 @@ struct Job {
 #[derive(Clone)]
 pub(crate) struct Store {
     shared: Arc<Shared>,
-    jobs: mpsc::Sender<Job>,
+    requests: mpsc::Sender<Request>,
 }
 
 struct Shared {
     pool: AnyPool,
+    /// Whether other processes may write to the database.
+    in_company: bool,
     resources: Vec<Resource>,
     mirror: RwLock<Mirror>,
     /// Changes that may concern owners, dependents or namespaces, for the collector.
@@ -141,12 +152,13 @@ impl Store {
             changed: watch::Sender::new(0),
         };
         let resources: Vec<Resource> = registry.resources().iter().map(watched).collect();
-        let (mirror, compacted) = load::load(&pool, &resources).await?;
+        let mirror = load::load(&pool, &resources).await?;
         let (notable, notable_changes) = mpsc::unbounded_channel();
-        let (jobs, queue) = mpsc::channel(QUEUE);
-        let shared = Arc::new(Shared { pool, resources, mirror: RwLock::new(mirror), notable });
-        tokio::spawn(writer::Writer::new(Arc::clone(&shared), queue, compacted).run());
-        Ok((Self { shared, jobs }, notable_changes))
+        let (requests, queue) = mpsc::channel(QUEUE);
+        let in_company = follow::is_shared(&pool);
+        let shared = Arc::new(Shared { pool, in_company, resources, mirror: RwLock::new(mirror), notable });
+        tokio::spawn(writer::Writer::new(Arc::clone(&shared), queue).run());
+        Ok((Self { shared, requests }, notable_changes))
     }
 
     /// The current state of one object.
@@ -206,7 +218,8 @@ impl Store {
     ) -> Result<Arc<Object>, CommitError> {
         let (reply, answer) = oneshot::channel();
         let stopped = || CommitError::Unavailable("it is shutting down".to_owned());
-        self.jobs.send(Job { resource, key, change, reply }).await.map_err(|_| stopped())?;
+        let job = Job { resource, key, change, reply };
+        self.requests.send(Request::Change(job)).await.map_err(|_| stopped())?;
         answer.await.map_err(|_| stopped())?
     }
 }

@@ -65,10 +65,16 @@ enum Event {
 
 impl Inner {
     /// Starts the watch a collection request asks for.
-    pub(crate) fn watch(self: &Arc<Self>, view: &View<'_>, params: &Params) -> Result<Response, Failure> {
+    pub(crate) async fn watch(self: &Arc<Self>, view: &View<'_>, params: &Params) -> Result<Response, Failure> {
         let target = view.target;
         let selector = Selector::parse(target.kind, &params.label_selector, &params.field_selector)?;
         let asked = parse_revision(&params.resource_version)?;
+        match asked {
+            // One that was never handed out is told in the stream.
+            Some(asked) => drop(self.store.reached(asked).await),
+            None if params.resource_version.is_empty() => self.store.fresh().await,
+            None => {}
+        }
         let initial = match params.send_initial_events {
             Some(true) if params.resource_version_match != "NotOlderThan" => {
                 return Err(Failure::invalid_options(

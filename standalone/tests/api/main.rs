@@ -2,6 +2,7 @@
 
 mod apply;
 mod collection;
+mod company;
 mod objects;
 mod support;
 mod watches;

@@ -36,9 +36,10 @@ impl Server {
         Self::start_in(tempfile::tempdir()?).await
     }
 
-    /// On the database an earlier server left in `directory`.
+    /// On the database an earlier server left in `directory`: a SQLite file or, if `WEIR_TEST_POSTGRES` names a server
+    /// (`postgres://user@host:port`), one there.
     pub(crate) async fn start_in(directory: TempDir) -> anyhow::Result<Self> {
-        let pool = weir_migrations::open(&url(directory.path())).await?;
+        let pool = weir_migrations::open(&url(directory.path()).await?).await?;
         let api = Api::open(pool.clone(), Settings::default()).await?;
         Ok(Self { api, pool, directory })
     }
@@ -106,8 +107,32 @@ pub(crate) const CONFIG_MAPS: &str = "/api/v1/namespaces/default/configmaps";
 pub(crate) const BROKERS: &str = "/apis/eventing.knative.dev/v1/namespaces/default/brokers";
 pub(crate) const TRIGGERS: &str = "/apis/eventing.knative.dev/v1/namespaces/default/triggers";
 
-fn url(directory: &Path) -> String {
-    weir_migrations::sqlite_url(&directory.join("weir.db"))
+async fn url(directory: &Path) -> anyhow::Result<String> {
+    let Some(server) = postgres() else { return Ok(weir_migrations::sqlite_url(&directory.join("weir.db"))) };
+    let note = directory.join("database");
+    if let Ok(known) = std::fs::read_to_string(&note) {
+        return Ok(known);
+    }
+    let url = create_database(&server).await?;
+    std::fs::write(note, &url)?;
+    Ok(url)
+}
+
+/// The PostgreSQL server of this test run, if there is one.
+pub(crate) fn postgres() -> Option<String> {
+    std::env::var("WEIR_TEST_POSTGRES").ok()
+}
+
+/// An empty database on `server`.
+pub(crate) async fn create_database(server: &str) -> anyhow::Result<String> {
+    use sqlx::Connection as _;
+    sqlx::any::install_default_drivers();
+    let mut connection = sqlx::AnyConnection::connect(&format!("{server}/postgres")).await?;
+    let name = format!("weir_test_{}", uuid::Uuid::now_v7().simple());
+    let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
+    sqlx::raw_sql(create).execute(&mut connection).await?;
+    connection.close().await?;
+    Ok(format!("{server}/{name}"))
 }
 
 /// A Trigger as a manifest has it.

@@ -84,6 +84,17 @@ impl Mirror {
         self.compacted = revision;
     }
 
+    /// Takes note of a revision that no change of a resource served here led to.
+    pub(super) fn set_revision(&mut self, revision: Revision) {
+        self.revision = self.revision.max(revision);
+    }
+
+    /// Every object.
+    pub(super) fn all(&self) -> impl Iterator<Item = (ResourceId, &Arc<Object>)> {
+        let resources = self.resources.iter().enumerate();
+        resources.flat_map(|(index, resource)| resource.objects.values().map(move |object| (ResourceId(index), object)))
+    }
+
     pub(super) fn get(&self, resource: ResourceId, key: &Key) -> Option<Arc<Object>> {
         self.resources[resource.0].objects.get(key).cloned()
     }

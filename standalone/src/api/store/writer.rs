@@ -8,12 +8,17 @@ use jiff::Timestamp;
 use serde_json::Value;
 use sqlx::{Any, Transaction};
 use tokio::sync::mpsc;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Interval, MissedTickBehavior};
 
-use super::{Change, CommitError, Entry, Job, Key, Object, Op, ResourceId, Revision, Shared};
+use super::follow::{self, Missed};
+use super::{
+    Change, CommitError, Entry, Job, Key, Object, Op, Request, ResourceId, Revision, Shared, StoreError, load,
+};
 
 /// Changes that share one transaction, and so one sync of the disk.
 const BATCH: usize = 256;
+/// How often the log is looked at for what other processes wrote, should a notification be lost.
+const POLL_EVERY: Duration = Duration::from_secs(1);
 /// How often the log is trimmed.
 const COMPACT_EVERY: Duration = Duration::from_secs(60);
 /// What trimming always leaves: this many changes and everything this young.
@@ -22,8 +27,7 @@ const KEEP: Duration = Duration::from_secs(600);
 
 pub(super) struct Writer {
     shared: Arc<Shared>,
-    queue: mpsc::Receiver<Job>,
-    compacted: Revision,
+    queue: mpsc::Receiver<Request>,
 }
 
 /// A job that passed its check, with the state it leads to.
@@ -33,25 +37,32 @@ struct Accepted {
     body: String,
 }
 
+type Answer = Result<Arc<Object>, CommitError>;
+
 impl Writer {
-    pub(super) fn new(shared: Arc<Shared>, queue: mpsc::Receiver<Job>, compacted: Revision) -> Self {
-        Self { shared, queue, compacted }
+    pub(super) fn new(shared: Arc<Shared>, queue: mpsc::Receiver<Request>) -> Self {
+        Self { shared, queue }
     }
 
     /// Runs until every [`super::Store`] is gone.
     pub(super) async fn run(mut self) {
-        let mut jobs = Vec::with_capacity(BATCH);
-        let mut compaction = tokio::time::interval(COMPACT_EVERY);
-        compaction.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        compaction.reset();
+        let mut requests = Vec::with_capacity(BATCH);
+        let mut compaction = every(COMPACT_EVERY);
+        let mut poll = every(POLL_EVERY);
+        let (hint, mut hints) = mpsc::channel(1);
+        if self.shared.in_company {
+            tokio::spawn(follow::listen(self.shared.pool.clone(), hint));
+        }
         loop {
             tokio::select! {
-                received = self.queue.recv_many(&mut jobs, BATCH) => {
+                received = self.queue.recv_many(&mut requests, BATCH) => {
                     if received == 0 {
                         return;
                     }
-                    self.commit(&mut jobs).await;
+                    self.serve(&mut requests).await;
                 }
+                Some(()) = hints.recv() => self.follow().await,
+                _ = poll.tick(), if self.shared.in_company => self.follow().await,
                 _ = compaction.tick() => {
                     if let Err(error) = self.compact().await {
                         tracing::warn!(%error, "The log of API changes could not be trimmed");
@@ -61,37 +72,83 @@ impl Writer {
         }
     }
 
-    async fn commit(&mut self, jobs: &mut Vec<Job>) {
-        let jobs = std::mem::take(jobs);
-        let (replies, jobs): (Vec<_>, Vec<_>) =
-            jobs.into_iter().map(|job| (job.reply, (job.resource, job.key, job.change))).unzip();
-        let (accepted, mut answers) = self.check(jobs);
-        if !accepted.is_empty() {
-            let result = self.write(&accepted).await;
-            if let Err(error) = &result {
-                tracing::error!(%error, "API changes could not be stored");
-            } else {
-                self.publish(&accepted);
-            }
-            for Accepted { job, entry, .. } in accepted {
-                answers[job] = Some(match &result {
-                    Ok(()) => Ok(Arc::clone(&entry.object)),
-                    Err(error) => Err(CommitError::Unavailable(error.to_string())),
-                });
+    async fn serve(&self, requests: &mut Vec<Request>) {
+        let (mut jobs, mut replies, mut followers) = (Vec::new(), Vec::new(), Vec::new());
+        for request in requests.drain(..) {
+            match request {
+                Request::Change(Job { resource, key, change, reply }) => {
+                    jobs.push((resource, key, change));
+                    replies.push(reply);
+                }
+                Request::Follow(done) => followers.push(done),
             }
         }
-        for (reply, answer) in replies.into_iter().zip(answers) {
-            // A caller that is gone does not want its answer.
-            let _ = reply.send(answer.unwrap_or(Err(CommitError::Stale)));
+        if jobs.is_empty() {
+            self.follow().await;
+        } else {
+            let answers = match self.commit(jobs).await {
+                Ok(answers) => answers,
+                Err(error) => {
+                    tracing::error!(%error, "API changes could not be stored");
+                    let failed = || Err(CommitError::Unavailable(error.to_string()));
+                    replies.iter().map(|_| failed()).collect()
+                }
+            };
+            for (reply, answer) in replies.into_iter().zip(answers) {
+                // A caller that is gone does not want its answer.
+                let _ = reply.send(answer);
+            }
+        }
+        for done in followers {
+            let _ = done.send(());
         }
     }
 
+    /// Takes in what other processes wrote. What fails now is tried again with the next change or poll.
+    async fn follow(&self) {
+        let outcome = async {
+            let mut tx = self.shared.pool.begin().await?;
+            let missed = self.shared.missed(&mut tx).await?;
+            tx.commit().await?;
+            Ok::<_, StoreError>(missed)
+        };
+        match outcome.await {
+            Ok(missed) => self.take_in(&missed),
+            Err(error) => tracing::warn!(%error, "The changes of other processes could not be read"),
+        }
+    }
+
+    fn take_in(&self, missed: &Missed) {
+        self.publish(&missed.entries);
+        let mut mirror = self.shared.mirror.write();
+        mirror.set_revision(missed.revision);
+        mirror.set_compacted(missed.compacted);
+    }
+
+    /// Checks and stores the jobs in one transaction. An error means that none was stored, as far as anybody knows; if
+    /// one was after all, the next transaction finds it in the log.
+    async fn commit(&self, jobs: Vec<(ResourceId, Key, Change)>) -> Result<Vec<Answer>, StoreError> {
+        let mut tx = self.shared.pool.begin().await?;
+        let stored = load::lock_revision(&mut tx).await?;
+        if stored > self.shared.mirror.read().revision() {
+            let missed = self.shared.missed(&mut tx).await?;
+            self.take_in(&missed);
+        }
+        let (accepted, mut answers) = self.check(jobs);
+        if let Some(last) = accepted.last() {
+            self.write(&mut tx, &accepted, last.entry.revision).await?;
+            tx.commit().await?;
+            let entries: Vec<Arc<Entry>> = accepted.iter().map(|accepted| Arc::clone(&accepted.entry)).collect();
+            self.publish(&entries);
+            for Accepted { job, entry, .. } in accepted {
+                answers[job] = Some(Ok(Arc::clone(&entry.object)));
+            }
+        }
+        Ok(answers.into_iter().map(|answer| answer.unwrap_or(Err(CommitError::Stale))).collect())
+    }
+
     /// Sorts jobs into those whose expectation holds, given the ones before them, and those already answered.
-    #[expect(clippy::type_complexity, reason = "one private caller; naming the pair would not say more")]
-    fn check(
-        &self,
-        jobs: Vec<(ResourceId, Key, Change)>,
-    ) -> (Vec<Accepted>, Vec<Option<Result<Arc<Object>, CommitError>>>) {
+    fn check(&self, jobs: Vec<(ResourceId, Key, Change)>) -> (Vec<Accepted>, Vec<Option<Answer>>) {
         let mirror = self.shared.mirror.read();
         let mut pending: HashMap<(ResourceId, Key), Option<Arc<Object>>> = HashMap::new();
         let mut revision = mirror.revision();
@@ -134,28 +191,21 @@ impl Writer {
         (accepted, answers)
     }
 
-    async fn write(&self, accepted: &[Accepted]) -> Result<(), sqlx::Error> {
+    async fn write(
+        &self,
+        tx: &mut Transaction<'_, Any>,
+        accepted: &[Accepted],
+        revision: Revision,
+    ) -> Result<(), sqlx::Error> {
         let now = Timestamp::now().as_millisecond();
-        let mut tx = self.shared.pool.begin().await?;
-        // First, so that SQLite takes its write lock at once instead of failing to upgrade a read lock.
-        // Whoever else had written since would have moved the counter, and then nothing here may be trusted.
-        let (before, revision) = match accepted {
-            [first, .., last] => (first.entry.revision - 1, last.entry.revision),
-            [only] => (only.entry.revision - 1, only.entry.revision),
-            [] => return Ok(()),
-        };
-        let counted = sqlx::query("UPDATE k_meta SET v = $1 WHERE k = 'rev' AND v = $2")
-            .bind(revision)
-            .bind(before)
-            .execute(&mut *tx)
-            .await?;
-        if counted.rows_affected() != 1 {
-            return Err(sqlx::Error::Protocol("the object store was changed by another process".to_owned()));
-        }
+        sqlx::query("UPDATE k_meta SET v = $1 WHERE k = 'rev'").bind(revision).execute(&mut **tx).await?;
         for Accepted { entry, body, .. } in accepted {
-            self.write_one(&mut tx, entry, body, now).await?;
+            self.write_one(tx, entry, body, now).await?;
         }
-        tx.commit().await
+        if self.shared.in_company {
+            follow::notify(tx).await?;
+        }
+        Ok(())
     }
 
     async fn write_one(
@@ -203,9 +253,10 @@ impl Writer {
         Ok(())
     }
 
-    fn publish(&self, accepted: &[Accepted]) {
+    /// Makes committed changes visible, in the order of their revisions.
+    fn publish(&self, entries: &[Arc<Entry>]) {
         let mut mirror = self.shared.mirror.write();
-        for Accepted { entry, .. } in accepted {
+        for entry in entries {
             mirror.apply(entry);
             let object = &entry.object;
             if entry.op == Op::Delete || object.deleting || !object.owners.is_empty() {
@@ -214,13 +265,13 @@ impl Writer {
             }
         }
         drop(mirror);
-        for Accepted { entry, .. } in accepted {
+        for entry in entries {
             self.shared.resources[entry.resource.0].changed.send_replace(entry.revision);
         }
     }
 
     /// Trims the log. `compacted` is recorded first: a watcher is refused rather than given a log with a gap.
-    async fn compact(&mut self) -> Result<(), sqlx::Error> {
+    async fn compact(&self) -> Result<(), sqlx::Error> {
         let newest = self.shared.mirror.read().revision() - KEEP_CHANGES;
         let before = Timestamp::now().as_millisecond() - i64::try_from(KEEP.as_millis()).unwrap_or(i64::MAX);
         let until: Option<Revision> = sqlx::query_scalar("SELECT MAX(rev) FROM k_log WHERE rev <= $1 AND at < $2")
@@ -228,12 +279,21 @@ impl Writer {
             .bind(before)
             .fetch_one(&self.shared.pool)
             .await?;
-        let Some(until) = until.filter(|until| *until > self.compacted) else { return Ok(()) };
+        let known = self.shared.mirror.read().compacted();
+        let Some(until) = until.filter(|until| *until > known) else { return Ok(()) };
         self.shared.mirror.write().set_compacted(until);
-        self.compacted = until;
         let mut tx = self.shared.pool.begin().await?;
-        sqlx::query("UPDATE k_meta SET v = $1 WHERE k = 'compacted'").bind(until).execute(&mut *tx).await?;
+        // Another process may have gone further.
+        sqlx::query("UPDATE k_meta SET v = $1 WHERE k = 'compacted' AND v < $1").bind(until).execute(&mut *tx).await?;
         sqlx::query("DELETE FROM k_log WHERE rev <= $1").bind(until).execute(&mut *tx).await?;
         tx.commit().await
     }
+}
+
+/// Ticks from one period from now on; late ticks are not made up for.
+fn every(period: Duration) -> Interval {
+    let mut interval = tokio::time::interval(period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval.reset();
+    interval
 }
