@@ -69,7 +69,8 @@ pub fn find(api_version: &str, kind: &str) -> Option<&'static Kind> {
 impl Kind {
     /// A kind that is stored as `K`.
     fn of<K: Admit + CustomResourceExt>() -> Self {
-        let version = Version { name: K::version(&()).into_owned(), admit: admit_as::<K>, conversion: Conversion::NONE };
+        let version =
+            Version { name: K::version(&()).into_owned(), admit: admit_as::<K>, conversion: Conversion::NONE };
         Self { definition: crd::of::<K>(), reconciled: true, versions: vec![version] }
     }
 

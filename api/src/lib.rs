@@ -16,6 +16,7 @@ pub mod destination;
 pub mod event;
 pub mod eventing;
 pub mod kinds;
+pub mod legacy;
 pub mod observed;
 pub mod resources;
 pub mod sink;

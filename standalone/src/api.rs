@@ -104,7 +104,7 @@ impl Inner {
         let Some(kind) = self.registry.kinds().iter().find(|kind| is_namespace(kind)) else { return Ok(()) };
         let missing = ["default", &self.settings.system_namespace];
         let creations = missing.into_iter().filter(|name| self.namespace(name).is_none()).map(|name| async move {
-            let target = Target { kind, version: "v1", namespace: None, name: None, subresource: None };
+            let target = Target::stored(kind, None, None);
             let mut writing = Writing {
                 inner: self,
                 target,

@@ -123,7 +123,7 @@ async fn perform(inner: &Inner, task: Task, later: &mut VecDeque<(Instant, Task)
 
 fn target<'a>(kind: &'a Kind, object: &'a Object) -> Target<'a> {
     let namespace = kind.namespaced.then_some(object.key.namespace.as_ref());
-    Target { kind, version: kind.storage_version(), namespace, name: Some(&object.key.name), subresource: None }
+    Target::stored(kind, namespace, Some(&object.key.name))
 }
 
 /// Deletes a dependent none of whose owners exist; drops references to those that do not if others do.

@@ -113,7 +113,7 @@ type Exchanged = Option<[&'static str; 3]>;
 fn subresources(kind: &Kind) -> Vec<(&'static str, Exchanged, &'static [&'static str])> {
     const READ_WRITE: &[&str] = &["get", "patch", "update"];
     let mut list = Vec::new();
-    if kind.has_scale {
+    if kind.scale.is_some() {
         list.push(("scale", Some(["autoscaling", "v1", "Scale"]), READ_WRITE));
     }
     if kind.has_status {

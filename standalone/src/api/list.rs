@@ -108,7 +108,7 @@ impl Inner {
 
     /// The answer to a list request.
     pub(crate) async fn list(&self, view: &View<'_>, params: &Params) -> Result<Vec<u8>, Failure> {
-        let selector = Selector::parse(view.target.kind, &params.label_selector, &params.field_selector)?;
+        let selector = Selector::of(&view.target, params)?;
         let (listing, metadata) = self.page(&view.target, params, &selector).await?;
         Ok(view.render_list(&listing.items, &metadata))
     }

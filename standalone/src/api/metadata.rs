@@ -59,8 +59,9 @@ pub(crate) fn accept(object: &mut Value, target: &Target<'_>, unknown: &mut Vec<
     let Some(fields) = object.as_object_mut() else {
         return Err(Failure::bad_request("the object provided is unrecognized: it is not an object"));
     };
-    expect(fields, "apiVersion", &target.api_version(), "API version")?;
-    expect(fields, "kind", &target.kind.kind, "kind")?;
+    let (api_version, kind) = target.shown_as();
+    expect(fields, "apiVersion", &api_version, "API version")?;
+    expect(fields, "kind", kind, "kind")?;
     let metadata = of(object);
     metadata.retain(|name, value| {
         if value.is_null() || name == "selfLink" {
@@ -87,7 +88,7 @@ pub(crate) fn accept(object: &mut Value, target: &Target<'_>, unknown: &mut Vec<
         if metadata.get(field).is_some_and(|value| !fits(value)) {
             return Err(Failure::bad_request(format!(
                 "{} in version {:?} cannot be handled as a {}: metadata.{field} has the wrong type",
-                target.kind.kind, target.version, target.kind.kind
+                kind, api_version, kind
             )));
         }
     }

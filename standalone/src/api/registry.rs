@@ -2,7 +2,10 @@
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use serde_json::Value;
+use weir_api::kinds::{self, Conversion};
+use weir_api::legacy::{self, Legacy};
 
+use super::scale::Replicas;
 use super::schema::Schema;
 use super::store::ResourceId;
 use super::table::Column;
@@ -26,8 +29,8 @@ pub(crate) struct Kind {
     pub(crate) storage: usize,
     /// Whether `status` is written apart from the rest.
     pub(crate) has_status: bool,
-    /// Whether there is a `scale` subresource.
-    pub(crate) has_scale: bool,
+    /// The `scale` subresource, if there is one.
+    pub(crate) scale: Option<Replicas>,
     /// Whether `metadata.generation` counts changes of the specification.
     pub(crate) has_generation: bool,
     /// Fields that field selectors may name, beside `metadata.name` and `metadata.namespace`.
@@ -35,7 +38,7 @@ pub(crate) struct Kind {
     /// Whether the kind is defined by a CustomResourceDefinition.
     pub(crate) custom: bool,
     /// Set if the kind is another view of objects that are stored as a different kind.
-    pub(crate) view: Option<&'static ViewOf>,
+    pub(crate) view: Option<ViewOf>,
     /// Where the kind's objects are in the store.
     pub(crate) resource: ResourceId,
 }
@@ -43,13 +46,11 @@ pub(crate) struct Kind {
 /// How a kind shows the objects of another.
 #[derive(Debug)]
 pub(crate) struct ViewOf {
-    /// Group and plural of the kind that is stored.
+    /// Group and kind that is stored.
     pub(crate) group: &'static str,
-    pub(crate) plural: &'static str,
-    /// From the stored form to the one shown.
-    pub(crate) show: fn(Value) -> Value,
-    /// And back.
-    pub(crate) store: fn(Value) -> Value,
+    pub(crate) kind: &'static str,
+    /// Between the stored form and the one shown.
+    pub(crate) conversion: Conversion,
 }
 
 /// One served version of a kind.
@@ -60,6 +61,22 @@ pub(crate) struct Version {
     pub(crate) schema: Option<Schema>,
     /// How its objects are shown as a table.
     pub(crate) columns: Vec<Column>,
+    /// Between this version and the stored one.
+    pub(crate) conversion: Conversion,
+    /// What those who use it are warned of.
+    pub(crate) deprecation: Option<String>,
+    /// Set if it is an older form: requests for it are about the current kind.
+    pub(crate) legacy: Option<&'static Legacy>,
+}
+
+impl Version {
+    pub(crate) fn new(name: &str, schema: Option<Schema>, columns: Vec<Column>) -> Self {
+        Self { name: name.to_owned(), schema, columns, conversion: Conversion::NONE, deprecation: None, legacy: None }
+    }
+
+    fn older(legacy: &'static Legacy) -> Self {
+        Self { legacy: Some(legacy), ..Self::new(legacy.version, None, Vec::new()) }
+    }
 }
 
 impl Kind {
@@ -85,8 +102,11 @@ impl Kind {
 
     /// A stored object as this kind has it at `version`.
     pub(crate) fn show(&self, mut stored: Value, version: &str) -> Value {
-        if let Some(view) = self.view {
-            stored = (view.show)(stored);
+        if let Some(view) = &self.view {
+            stored = (view.conversion.from_stored)(stored);
+        }
+        if let Some(version) = self.version(version) {
+            stored = (version.conversion.from_stored)(stored);
         }
         if let Some(fields) = stored.as_object_mut() {
             fields.insert("apiVersion".to_owned(), Value::String(self.api_version(version)));
@@ -95,9 +115,12 @@ impl Kind {
     }
 
     /// An object of this kind as it is stored, the reverse of [`Self::show`].
-    pub(crate) fn store(&self, mut object: Value) -> Value {
-        match self.view {
-            Some(view) => (view.store)(object),
+    pub(crate) fn store(&self, mut object: Value, version: &str) -> Value {
+        if let Some(version) = self.version(version) {
+            object = (version.conversion.to_stored)(object);
+        }
+        match &self.view {
+            Some(view) => (view.conversion.to_stored)(object),
             None => {
                 if let Some(fields) = object.as_object_mut() {
                     fields.insert("apiVersion".to_owned(), Value::String(self.api_version(self.storage_version())));
@@ -119,16 +142,22 @@ impl Kind {
         let served: Vec<_> = spec.versions.iter().filter(|version| version.served).collect();
         let versions = served
             .iter()
-            .map(|version| Version {
-                name: version.name.clone(),
-                schema: version
-                    .schema
-                    .as_ref()
-                    .and_then(|schema| schema.open_api_v3_schema.as_ref())
-                    .map(Schema::from_definition),
-                columns: Column::of_definition(version.additional_printer_columns.as_deref().unwrap_or_default()),
+            .map(|version| {
+                let schema = version.schema.as_ref().and_then(|schema| schema.open_api_v3_schema.as_ref());
+                let columns = version.additional_printer_columns.as_deref().unwrap_or_default();
+                let api_version = format!("{}/{}", spec.group, version.name);
+                let known = kinds::find(&api_version, &names.kind).and_then(|kind| kind.conversion(&version.name));
+                let deprecated = version.deprecated == Some(true);
+                let said = || version.deprecation_warning.clone();
+                let said = || said().unwrap_or_else(|| format!("{api_version} {} is deprecated", names.kind));
+                Version {
+                    conversion: known.unwrap_or(Conversion::NONE),
+                    deprecation: deprecated.then(said),
+                    ..Version::new(&version.name, schema.map(Schema::from_definition), Column::of_definition(columns))
+                }
             })
             .collect();
+        let scale = served.iter().find_map(|version| version.subresources.as_ref()?.scale.as_ref());
         Self {
             group: spec.group.clone(),
             plural: names.plural.clone(),
@@ -142,7 +171,7 @@ impl Kind {
             has_status: served
                 .iter()
                 .any(|version| version.subresources.as_ref().is_some_and(|subresources| subresources.status.is_some())),
-            has_scale: false,
+            scale: scale.map(Replicas::of_definition),
             has_generation: true,
             fields: &[],
             custom: true,
@@ -174,6 +203,9 @@ impl Registry {
     pub(crate) fn new(definitions: &[CustomResourceDefinition]) -> Self {
         let mut kinds = builtin::kinds();
         kinds.extend(definitions.iter().map(Kind::from_definition));
+        for legacy in legacy::all() {
+            add_older(&mut kinds, legacy);
+        }
         let (mut resources, mut stored) = (Vec::with_capacity(kinds.len()), Vec::with_capacity(kinds.len()));
         for (index, kind) in kinds.iter_mut().enumerate().filter(|(_, kind)| kind.view.is_none()) {
             kind.resource = ResourceId::new(resources.len());
@@ -181,8 +213,8 @@ impl Registry {
             stored.push(index);
         }
         for index in 0..kinds.len() {
-            if let Some(view) = kinds[index].view {
-                let of = kinds.iter().find(|kind| kind.plural == view.plural && kind.group == view.group);
+            if let Some(view) = &kinds[index].view {
+                let of = kinds.iter().find(|kind| kind.kind == view.kind && kind.group == view.group);
                 kinds[index].resource = of.map_or(ResourceId::UNASSIGNED, |of| of.resource);
             }
         }
@@ -199,6 +231,16 @@ impl Registry {
         &self.kinds[self.stored[resource.index()]]
     }
 
+    /// Where `kind`, one of these, is in [`Self::kinds`].
+    pub(crate) fn index_of(&self, kind: &Kind) -> usize {
+        self.kinds.iter().position(|known| std::ptr::eq(known, kind)).unwrap_or_default()
+    }
+
+    /// The kind of this name and group.
+    pub(crate) fn named(&self, group: &str, kind: &str) -> Option<&Kind> {
+        self.kinds.iter().find(|known| known.kind == kind && known.group == group)
+    }
+
     /// The kind whose objects live under `group`/`version`/`plural`.
     pub(crate) fn find(&self, group: &str, version: &str, plural: &str) -> Option<&Kind> {
         self.kinds
@@ -211,4 +253,34 @@ impl Registry {
     pub(crate) fn kinds(&self) -> &[Kind] {
         &self.kinds
     }
+}
+
+/// Serves an older form: as a version more of a kind that has its name, else as a kind of its own. Without the current
+/// kind (a registry of other definitions) there is nothing to show.
+fn add_older(kinds: &mut Vec<Kind>, legacy: &'static Legacy) {
+    if let Some(kind) = kinds.iter_mut().find(|kind| kind.group == legacy.group && kind.kind == legacy.kind) {
+        kind.versions.push(Version::older(legacy));
+        return;
+    }
+    let (api_version, becomes) = legacy.becomes;
+    let (group, _) = api_version.split_once('/').unwrap_or_default();
+    let Some(current) = kinds.iter().find(|kind| kind.group == group && kind.kind == becomes) else { return };
+    kinds.push(Kind {
+        group: legacy.group.to_owned(),
+        plural: legacy.plural.to_owned(),
+        singular: legacy.kind.to_lowercase(),
+        kind: legacy.kind.to_owned(),
+        short_names: Vec::new(),
+        categories: Vec::new(),
+        namespaced: current.namespaced,
+        versions: vec![Version::older(legacy)],
+        storage: 0,
+        has_status: current.has_status,
+        scale: None,
+        has_generation: true,
+        fields: &[],
+        custom: true,
+        view: Some(ViewOf { group, kind: becomes, conversion: Conversion::NONE }),
+        resource: ResourceId::UNASSIGNED,
+    });
 }

@@ -6,9 +6,13 @@ use http::request::Parts;
 use http::{HeaderMap, header};
 use http_body_util::{BodyExt, Limited};
 use serde_json::Value;
+use weir_api::legacy::Legacy;
 
 use super::failure::Failure;
 use super::registry::{Kind, Registry};
+
+/// Label of objects that only their older form shows under its name.
+const CONVERTED_FROM: &str = "weir.dev/converted-from";
 
 /// Largest request body: what Kubernetes (through etcd) takes for an object.
 pub(crate) const BODY_LIMIT_BYTES: usize = 3 << 19;
@@ -18,10 +22,20 @@ pub(crate) const BODY_LIMIT_BYTES: usize = 3 << 19;
 pub(crate) struct Target<'a> {
     pub(crate) kind: &'a Kind,
     pub(crate) version: &'a str,
+    /// The older form in which the client speaks of it; kind and version are those of the current one.
+    pub(crate) older: Option<Older<'a>>,
     /// `None` for cluster-wide collections and for kinds without namespaces.
     pub(crate) namespace: Option<&'a str>,
     pub(crate) name: Option<&'a str>,
     pub(crate) subresource: Option<&'a str>,
+}
+
+/// An older form of a kind.
+#[derive(Clone, Copy)]
+pub(crate) struct Older<'a> {
+    pub(crate) legacy: &'static Legacy,
+    /// The kind as the client names it.
+    pub(crate) kind: &'a Kind,
 }
 
 impl<'a> Target<'a> {
@@ -49,10 +63,48 @@ impl<'a> Target<'a> {
         };
         let kind = registry.find(group, version, plural)?;
         let fits = kind.namespaced == namespace.is_some() || (kind.namespaced && name.is_none());
-        fits.then_some(Self { kind, version, namespace, name, subresource })
+        let target = Self { kind, version, older: None, namespace, name, subresource };
+        let target = match kind.version(version)?.legacy {
+            None => target,
+            Some(legacy) => {
+                let (api_version, becomes) = legacy.becomes;
+                let (group, version) = api_version.split_once('/')?;
+                Self { kind: registry.named(group, becomes)?, version, older: Some(Older { legacy, kind }), ..target }
+            }
+        };
+        fits.then_some(target)
     }
 
-    /// `apiVersion` of objects exchanged under this path.
+    /// One object of a kind as it is stored.
+    pub(crate) fn stored(kind: &'a Kind, namespace: Option<&'a str>, name: Option<&'a str>) -> Self {
+        Self { kind, version: kind.storage_version(), older: None, namespace, name, subresource: None }
+    }
+
+    /// `apiVersion` and `kind` as the client names them.
+    pub(crate) fn shown_as(&self) -> (String, &'a str) {
+        match self.older {
+            Some(older) => (older.kind.api_version(older.legacy.version), &older.kind.kind),
+            None => (self.api_version(), &self.kind.kind),
+        }
+    }
+
+    /// A stored object as this request shows it.
+    pub(crate) fn show(&self, stored: Value) -> Value {
+        let current = self.kind.show(stored, self.version);
+        match self.older {
+            Some(older) => older.legacy.from_current(current),
+            None => current,
+        }
+    }
+
+    /// The label selector that goes without saying, for a form that shows only what was written in it.
+    pub(crate) fn own_label(&self) -> Option<(&'static str, String)> {
+        let legacy = self.older?.legacy;
+        let value = format!("{}.{}.{}", legacy.kind, legacy.version, legacy.group);
+        legacy.only_own().then_some((CONVERTED_FROM, value))
+    }
+
+    /// `apiVersion` of the current form.
     pub(crate) fn api_version(&self) -> String {
         self.kind.api_version(self.version)
     }

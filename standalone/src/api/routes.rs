@@ -24,7 +24,6 @@ use super::metadata;
 use super::openapi;
 use super::request::{self, Params, Target};
 use super::reviews;
-use super::scale;
 use super::selector::Selector;
 use super::store::Key;
 use super::view::View;
@@ -158,10 +157,11 @@ async fn serve(inner: &Arc<Inner>, parts: &Parts, body: Body) -> Result<Response
             match subresource {
                 None => {}
                 Some("status") if target.kind.has_status => {}
-                Some("scale") if target.kind.has_scale => {}
+                Some("scale") if target.kind.scale.is_some() => {}
                 Some("finalize") if target.kind.plural == "namespaces" => {}
                 Some(_) => return Err(Failure::no_such_path()),
             }
+            require_own(inner, &target, name)?;
             match parts.method {
                 Method::GET => get_one(inner, &view, &params, name).await,
                 Method::PUT => update(inner, parts, &view, &params, body).await,
@@ -173,6 +173,14 @@ async fn serve(inner: &Arc<Inner>, parts: &Parts, body: Body) -> Result<Response
     }
 }
 
+/// An older form that shows only what was written in it does not know the others.
+fn require_own(inner: &Inner, target: &Target<'_>, name: &str) -> Result<(), Failure> {
+    let (Some((label, value)), Some(older)) = (target.own_label(), target.older) else { return Ok(()) };
+    let found = inner.store.get(target.kind.resource, &Key::new(target.namespace_or_empty(), name));
+    let own = found.is_none_or(|object| object.marks.label(label) == Some(value.as_str()));
+    if own { Ok(()) } else { Err(Failure::not_found(older.kind, name)) }
+}
+
 async fn get_one(inner: &Inner, view: &View<'_>, params: &Params, name: &str) -> Result<Response, Failure> {
     let Target { kind, .. } = view.target;
     // A watch of one object by its path is an old form nobody uses; better refused than misunderstood.
@@ -182,8 +190,8 @@ async fn get_one(inner: &Inner, view: &View<'_>, params: &Params, name: &str) ->
     inner.check_read(params).await?;
     let key = Key::new(view.target.namespace_or_empty(), name);
     let object = inner.store.get(kind.resource, &key).ok_or_else(|| Failure::not_found(kind, name))?;
-    if view.target.subresource == Some("scale") {
-        return Ok(json_response(StatusCode::OK, scale::of(&object.value()).to_string()));
+    if let (Some("scale"), Some(replicas)) = (view.target.subresource, &kind.scale) {
+        return Ok(json_response(StatusCode::OK, replicas.of(&object.value()).to_string()));
     }
     Ok(json_response(StatusCode::OK, view.render(&object)))
 }
@@ -216,9 +224,12 @@ where
         writing.warnings.push(KEPT.to_owned());
     }
     writing.warnings.extend(served_by_nobody(view, &written.object));
+    writing
+        .warnings
+        .extend(view.target.kind.version(view.target.version).and_then(|version| version.deprecation.clone()));
     let body = match view.target.subresource {
         Some("scale") => Bytes::from(written.object.to_string()),
-        _ => view.render_value(&written.object),
+        _ => view.render_value(written.object),
     };
     let mut response = json_response(code, body);
     for warning in &writing.warnings {
@@ -261,8 +272,8 @@ async fn update(
     body: Body,
 ) -> Result<Response, Failure> {
     let body = object(parts, body).await?;
-    if view.target.subresource == Some("scale") {
-        return write(inner, parts, view, params, async |writing| writing.put_scale(&body).await).await;
+    if let (Some("scale"), Some(replicas)) = (view.target.subresource, &view.target.kind.scale) {
+        return write(inner, parts, view, params, async |writing| writing.put_scale(replicas, &body).await).await;
     }
     write(inner, parts, view, params, async |writing| writing.update(body).await).await
 }
@@ -289,8 +300,8 @@ async fn patch(
             ));
         }
     };
-    if view.target.subresource == Some("scale") {
-        return write(inner, parts, view, params, async |writing| writing.patch_scale(&patch).await).await;
+    if let (Some("scale"), Some(replicas)) = (view.target.subresource, &view.target.kind.scale) {
+        return write(inner, parts, view, params, async |writing| writing.patch_scale(replicas, &patch).await).await;
     }
     write(inner, parts, view, params, async |writing| writing.patch(patch).await).await
 }
@@ -307,7 +318,7 @@ async fn delete(
     match inner.delete(&view.target, &options).await? {
         Deleted::Marked(object) => {
             let object = view.target.kind.show(object, view.target.version);
-            Ok(json_response(StatusCode::OK, view.render_value(&object)))
+            Ok(json_response(StatusCode::OK, view.render_value(object)))
         }
         Deleted::Gone(object) => {
             let kind = view.target.kind;
@@ -344,7 +355,7 @@ async fn delete_collection(
     if target.kind.namespaced && target.namespace.is_none() {
         return Err(Failure::method_not_allowed());
     }
-    let selector = Selector::parse(target.kind, &params.label_selector, &params.field_selector)?;
+    let selector = Selector::of(&target, params)?;
     let (listing, metadata) = inner.page(&target, params, &selector).await?;
     for object in &listing.items {
         let one = Target { name: Some(&object.key.name), ..target };

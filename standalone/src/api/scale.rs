@@ -1,27 +1,75 @@
 //! The `scale` subresource: the number of replicas of a kind, in a form that is the same for all.
 
-use serde_json::{Value, json};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceSubresourceScale;
+use serde_json::{Map, Value, json};
 
 use super::failure::Failure;
 use super::metadata;
 use super::patch::merge_patch;
 use super::write::{PatchBody, Proposal, Writing, Written};
 
-/// The `Scale` of an object.
-pub(crate) fn of(object: &Value) -> Value {
-    let kept = ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"];
-    let metadata: serde_json::Map<String, Value> =
-        kept.iter().filter_map(|field| Some(((*field).to_owned(), object["metadata"].get(field)?.clone()))).collect();
-    json!({
-        "kind": "Scale",
-        "apiVersion": "autoscaling/v1",
-        "metadata": metadata,
-        "spec": {"replicas": object["spec"]["replicas"].as_i64().unwrap_or(0)},
-        "status": {
-            "replicas": object["status"]["replicas"].as_i64().unwrap_or(0),
-            "selector": selector(&object["spec"]["selector"]),
-        },
-    })
+/// Where a kind keeps what `scale` shows.
+#[derive(Clone, Debug)]
+pub(crate) struct Replicas {
+    /// JSON pointers.
+    wanted: String,
+    running: String,
+    selector: Option<String>,
+}
+
+impl Replicas {
+    /// Of Deployments and their like.
+    pub(crate) fn of_workload() -> Self {
+        Self {
+            wanted: "/spec/replicas".to_owned(),
+            running: "/status/replicas".to_owned(),
+            selector: Some("/spec/selector".to_owned()),
+        }
+    }
+
+    /// Of a custom kind.
+    pub(crate) fn of_definition(scale: &CustomResourceSubresourceScale) -> Self {
+        // These paths are plain field names, as Kubernetes demands.
+        let pointer = |path: &str| path.replace('.', "/");
+        Self {
+            wanted: pointer(&scale.spec_replicas_path),
+            running: pointer(&scale.status_replicas_path),
+            selector: scale.label_selector_path.as_deref().map(pointer),
+        }
+    }
+
+    /// The `Scale` of an object.
+    pub(crate) fn of(&self, object: &Value) -> Value {
+        let kept = ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"];
+        let metadata: Map<String, Value> = kept
+            .iter()
+            .filter_map(|field| Some(((*field).to_owned(), object["metadata"].get(field)?.clone())))
+            .collect();
+        let number = |pointer: &str| object.pointer(pointer).and_then(Value::as_i64).unwrap_or(0);
+        let selector = match self.selector.as_ref().and_then(|pointer| object.pointer(pointer)) {
+            Some(Value::String(text)) => text.clone(),
+            Some(labels) => selector(labels),
+            None => String::new(),
+        };
+        json!({
+            "kind": "Scale",
+            "apiVersion": "autoscaling/v1",
+            "metadata": metadata,
+            "spec": {"replicas": number(&self.wanted)},
+            "status": {"replicas": number(&self.running), "selector": selector},
+        })
+    }
+
+    fn set(&self, object: &mut Value, replicas: i64) {
+        let mut place = object;
+        for field in self.wanted.split('/').skip(1) {
+            if !place.is_object() {
+                *place = json!({});
+            }
+            place = &mut place[field];
+        }
+        *place = json!(replicas);
+    }
 }
 
 /// A label selector in its text form.
@@ -45,14 +93,15 @@ fn selector(selector: &Value) -> String {
 
 impl Writing<'_> {
     /// PUT of a `Scale`. Its resourceVersion, if it has one, must be the object's.
-    pub(crate) async fn put_scale(&mut self, scale: &Value) -> Result<Written, Failure> {
-        self.change(|live| propose(live, scale)).await.map(|written| scaled(&written))
+    pub(crate) async fn put_scale(&mut self, replicas: &Replicas, scale: &Value) -> Result<Written, Failure> {
+        let written = self.change(|live| propose(replicas, live, scale)).await?;
+        Ok(Written { object: replicas.of(&written.object), created: false })
     }
 
     /// PATCH of a `Scale`.
-    pub(crate) async fn patch_scale(&mut self, patch: &PatchBody) -> Result<Written, Failure> {
+    pub(crate) async fn patch_scale(&mut self, replicas: &Replicas, patch: &PatchBody) -> Result<Written, Failure> {
         let change = |live: &Value| {
-            let mut scale = of(live);
+            let mut scale = replicas.of(live);
             match patch {
                 PatchBody::Merge(patch) | PatchBody::Strategic(patch) | PatchBody::Apply(patch) => {
                     merge_patch(&mut scale, patch);
@@ -61,13 +110,14 @@ impl Writing<'_> {
                     super::patch::json_patch(&mut scale, operations).map_err(Failure::invalid_options)?;
                 }
             }
-            propose(live, &scale)
+            propose(replicas, live, &scale)
         };
-        self.change(change).await.map(|written| scaled(&written))
+        let written = self.change(change).await?;
+        Ok(Written { object: replicas.of(&written.object), created: false })
     }
 }
 
-fn propose(live: &Value, scale: &Value) -> Result<Proposal, Failure> {
+fn propose(place: &Replicas, live: &Value, scale: &Value) -> Result<Proposal, Failure> {
     let replicas = scale["spec"]["replicas"].as_i64().unwrap_or(0);
     if replicas < 0 {
         return Err(Failure::invalid_options(format!(
@@ -77,14 +127,10 @@ fn propose(live: &Value, scale: &Value) -> Result<Proposal, Failure> {
         )));
     }
     let mut object = live.clone();
-    object["spec"]["replicas"] = json!(replicas);
+    place.set(&mut object, replicas);
     match metadata::text(scale, "resourceVersion") {
         "" => {}
         version => object["metadata"]["resourceVersion"] = json!(version),
     }
     Ok(Proposal { object, applied: None })
-}
-
-fn scaled(written: &Written) -> Written {
-    Written { object: of(&written.object), created: false }
 }

@@ -2,6 +2,7 @@
 
 use super::failure::Failure;
 use super::registry::Kind;
+use super::request::{Params, Target};
 use super::store::{Key, Marks, Object};
 
 /// What a list, watch or collection delete is restricted to. The default selects everything.
@@ -42,14 +43,18 @@ enum Field {
 
 impl Selector {
     /// Parses both kinds of selector as they stand in a query; either may be empty.
-    pub(crate) fn parse(kind: &Kind, labels: &str, fields: &str) -> Result<Self, Failure> {
-        let labels = split(labels)
+    pub(crate) fn of(target: &Target<'_>, params: &Params) -> Result<Self, Failure> {
+        let mut labels = split(&params.label_selector)
             .map(|text| LabelRequirement::parse(text).ok_or_else(|| unparsable(text)))
-            .collect::<Result<_, _>>()?;
-        let fields = fields
+            .collect::<Result<Vec<_>, _>>()?;
+        if let Some((key, value)) = target.own_label() {
+            labels.push(LabelRequirement { key: key.to_owned(), test: LabelTest::In(vec![value]) });
+        }
+        let fields = params
+            .field_selector
             .split(',')
             .filter(|text| !text.is_empty())
-            .map(|text| FieldRequirement::parse(kind, text))
+            .map(|text| FieldRequirement::parse(target.kind, text))
             .collect::<Result<_, _>>()?;
         Ok(Self { labels, fields })
     }

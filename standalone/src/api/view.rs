@@ -43,6 +43,10 @@ impl<'a> View<'a> {
     }
 
     fn show(&self, object: &Object) -> Value {
+        self.target.show(object.value())
+    }
+
+    fn current(&self, object: &Object) -> Value {
         self.target.kind.show(object.value(), self.target.version)
     }
 
@@ -57,15 +61,23 @@ impl<'a> View<'a> {
 
     /// One object as a watch shows it; `head` says whether a table describes its columns.
     pub(crate) fn render_change(&self, object: &Object, head: bool) -> Bytes {
-        if self.form == Form::Whole && self.target.kind.is_stored_as(self.target.version) {
+        let as_stored = self.target.older.is_none() && self.target.kind.is_stored_as(self.target.version);
+        if self.form == Form::Whole && as_stored {
             return object.json.clone();
         }
-        self.render_event(&self.show(object), head)
+        match self.form {
+            Form::Whole => self.render_event(&self.show(object), head),
+            // Columns and metadata are those of the current form.
+            Form::Metadata | Form::Table(_) => self.render_event(&self.current(object), head),
+        }
     }
 
-    /// As [`Self::render`], for an object that is not stored, or not yet, at the version of the request.
-    pub(crate) fn render_value(&self, object: &Value) -> Bytes {
-        self.render_event(object, true)
+    /// As [`Self::render`], for an object in its current form that is not stored, or not yet.
+    pub(crate) fn render_value(&self, object: Value) -> Bytes {
+        match self.target.older {
+            Some(older) if self.form == Form::Whole => self.render_event(&older.legacy.from_current(object), true),
+            _ => self.render_event(&object, true),
+        }
     }
 
     /// As [`Self::render_change`], for what is not stored.
@@ -84,10 +96,13 @@ impl<'a> View<'a> {
     /// A list of objects with the list's own metadata.
     pub(crate) fn render_list(&self, items: &[Arc<Object>], metadata: &Value) -> Vec<u8> {
         let (kind, api_version) = match self.form {
-            Form::Whole => (format!("{}List", self.target.kind.kind), self.target.api_version()),
+            Form::Whole => {
+                let (api_version, kind) = self.target.shown_as();
+                (format!("{kind}List"), api_version)
+            }
             Form::Metadata => ("PartialObjectMetadataList".to_owned(), "meta.k8s.io/v1".to_owned()),
             Form::Table(include) => {
-                let objects: Vec<Value> = items.iter().map(|object| self.show(object)).collect();
+                let objects: Vec<Value> = items.iter().map(|object| self.current(object)).collect();
                 return table(self.columns(), &objects, include, true, metadata).to_string().into_bytes();
             }
         };

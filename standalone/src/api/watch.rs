@@ -16,11 +16,12 @@ use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
+use weir_api::legacy::Legacy;
 
 use super::Inner;
 use super::failure::Failure;
 use super::list::parse_revision;
-use super::request::{Params, Target};
+use super::request::{Older, Params, Target};
 use super::selector::Selector;
 use super::store::{Entry, Object, Op, ResourceId, Revision, Since};
 use super::view::{Form, View};
@@ -38,6 +39,8 @@ struct Watch {
     /// Where the kind is in the registry.
     kind: usize,
     version: String,
+    /// The older form that is shown, and where that is in the registry.
+    older: Option<(&'static Legacy, usize)>,
     resource: ResourceId,
     namespace: Option<String>,
     form: Form,
@@ -67,7 +70,7 @@ impl Inner {
     /// Starts the watch a collection request asks for.
     pub(crate) async fn watch(self: &Arc<Self>, view: &View<'_>, params: &Params) -> Result<Response, Failure> {
         let target = view.target;
-        let selector = Selector::parse(target.kind, &params.label_selector, &params.field_selector)?;
+        let selector = Selector::of(&target, params)?;
         let asked = parse_revision(&params.resource_version)?;
         match asked {
             // One that was never handed out is told in the stream.
@@ -92,7 +95,8 @@ impl Inner {
         bookmarks.reset();
         let mut watch = Watch {
             inner: Arc::clone(self),
-            kind: self.registry.kinds().iter().position(|kind| std::ptr::eq(kind, target.kind)).unwrap_or_default(),
+            kind: self.registry.index_of(target.kind),
+            older: target.older.map(|older| (older.legacy, self.registry.index_of(older.kind))),
             version: target.version.to_owned(),
             resource,
             namespace: target.namespace.map(str::to_owned),
@@ -240,8 +244,10 @@ impl Watch {
     /// Turns queued events into lines.
     fn flush(&mut self) -> Bytes {
         let (inner, version) = (Arc::clone(&self.inner), self.version.clone());
-        let kind = &inner.registry.kinds()[self.kind];
-        let target = Target { kind, version: &version, namespace: None, name: None, subresource: None };
+        let kinds = inner.registry.kinds();
+        let kind = &kinds[self.kind];
+        let older = self.older.map(|(legacy, index)| Older { legacy, kind: &kinds[index] });
+        let target = Target { kind, version: &version, older, namespace: None, name: None, subresource: None };
         let view = View { target, form: self.form };
         let mut lines = BytesMut::new();
         while let Some(event) = self.pending.pop_front() {
@@ -251,9 +257,10 @@ impl Watch {
                     (ty, view.render_change(&object, head))
                 }
                 Event::Bookmark(revision, end) => {
+                    let (api_version, kind) = target.shown_as();
                     let mut bookmark = json!({
-                        "kind": target.kind.kind,
-                        "apiVersion": target.api_version(),
+                        "kind": kind,
+                        "apiVersion": api_version,
                         "metadata": {"resourceVersion": revision.to_string()},
                     });
                     if end {

@@ -64,10 +64,8 @@ impl Writing<'_> {
     }
 
     /// POST of a new object.
-    pub(crate) async fn create(&mut self, mut body: Value) -> Result<Written, Failure> {
-        let mut unknown = Vec::new();
-        metadata::accept(&mut body, &self.target, &mut unknown)?;
-        self.prune(&mut body, unknown)?;
+    pub(crate) async fn create(&mut self, body: Value) -> Result<Written, Failure> {
+        let body = self.take_in(body).await?;
         let generated = metadata::text(&body, "name").is_empty();
         let prefix = metadata::text(&body, "generateName").to_owned();
         for attempt in 0.. {
@@ -116,17 +114,15 @@ impl Writing<'_> {
             };
         }
         let stored = self
-            .commit(key, Change::Create(self.kind().store(object)))
+            .commit(key, Change::Create(self.kind().store(object, self.target.version)))
             .await
             .map_err(|error| self.failed(&error, &name))?;
         Ok(Written { object: self.show(&stored), created: true })
     }
 
     /// PUT of an object or its status.
-    pub(crate) async fn update(&mut self, mut body: Value) -> Result<Written, Failure> {
-        let mut unknown = Vec::new();
-        metadata::accept(&mut body, &self.target, &mut unknown)?;
-        self.prune(&mut body, unknown)?;
+    pub(crate) async fn update(&mut self, body: Value) -> Result<Written, Failure> {
+        let body = self.take_in(body).await?;
         let name = self.target.name.unwrap_or_default();
         if metadata::text(&body, "resourceVersion").is_empty() && self.kind().custom {
             let cause = Cause::invalid("metadata.resourceVersion", "0x0", "must be specified for an update");
@@ -176,18 +172,46 @@ impl Writing<'_> {
 
     async fn patch_with(&mut self, change: impl Fn(&Value) -> Result<Value, Failure>) -> Result<Written, Failure> {
         let (target, strict) = (self.target, self.params.field_validation);
-        let mut warnings = Vec::new();
+        let mut taken = Taken::default();
         let written = self
             .change(|live| {
-                let mut object = change(live)?;
-                let mut unknown = Vec::new();
-                metadata::accept(&mut object, &target, &mut unknown)?;
-                warnings = prune(&target, strict, &mut object, unknown)?;
-                Ok(Proposal { object, applied: None })
+                let object = match target.older {
+                    Some(older) => change(&older.legacy.from_current(live.clone()))?,
+                    None => change(live)?,
+                };
+                taken = Taken::from(object, &target, strict)?;
+                Ok(Proposal { object: taken.object.take(), applied: None })
             })
-            .await;
-        self.warnings.append(&mut warnings);
-        written
+            .await?;
+        self.warnings.append(&mut taken.warnings);
+        // Not before: the patch may not have been possible at all.
+        self.create_companions(taken.companions).await?;
+        Ok(written)
+    }
+
+    /// A body as a client sent it, in its current form, without what is not known.
+    async fn take_in(&mut self, body: Value) -> Result<Value, Failure> {
+        let mut taken = Taken::from(body, &self.target, self.params.field_validation)?;
+        self.warnings.append(&mut taken.warnings);
+        self.create_companions(taken.companions).await?;
+        Ok(taken.object)
+    }
+
+    /// Creates what an older form stands for beside its object, unless it is there.
+    async fn create_companions(&self, companions: Vec<Value>) -> Result<(), Failure> {
+        for companion in companions {
+            let text = |field: &str| companion.get(field).and_then(Value::as_str).unwrap_or_default();
+            let (group, _) = text("apiVersion").split_once('/').unwrap_or_default();
+            let Some(kind) = self.inner.registry.named(group, text("kind")) else { continue };
+            let target = Target::stored(kind, self.target.namespace, None);
+            let api_version = target.api_version();
+            let mut writing = Writing { target, api_version: &api_version, warnings: Vec::new(), ..*self };
+            match Box::pin(writing.create(companion)).await {
+                Err(failure) if failure.reason == "AlreadyExists" => {}
+                outcome => drop(outcome?),
+            }
+        }
+        Ok(())
     }
 
     /// Server-side apply.
@@ -200,10 +224,8 @@ impl Writing<'_> {
         if body.pointer("/metadata/managedFields").is_some_and(|fields| !fields.is_null() && *fields != json!([])) {
             return Err(Failure::bad_request("metadata.managedFields must be nil"));
         }
-        let mut unknown = Vec::new();
-        metadata::accept(&mut body, &self.target, &mut unknown)?;
+        body = self.take_in(body).await?;
         metadata::of(&mut body).remove("managedFields");
-        self.prune(&mut body, unknown)?;
         let name = self.target.name.unwrap_or_default();
         let now = now();
         let key = Key::new(self.target.namespace_or_empty(), name);
@@ -269,7 +291,7 @@ impl Writing<'_> {
                 return Ok(Written { object, created: false });
             }
             let gone = stored.deleting && is_released(self.kind(), &object);
-            let object = self.kind().store(object);
+            let object = self.kind().store(object, self.target.version);
             let change = if gone {
                 Change::Delete { seen: stored.revision, last: object }
             } else {
@@ -324,13 +346,6 @@ impl Writing<'_> {
         Ok(object)
     }
 
-    /// Removes unknown fields from what a client sent, or refuses it because of them.
-    fn prune(&mut self, object: &mut Value, unknown: Vec<String>) -> Result<(), Failure> {
-        let mut warnings = prune(&self.target, self.params.field_validation, object, unknown)?;
-        self.warnings.append(&mut warnings);
-        Ok(())
-    }
-
     /// Defaults: of the schema, or those of built-in kinds that readers rely on.
     fn complete(&self, object: &mut Value) {
         match schema(&self.target) {
@@ -371,7 +386,7 @@ impl Writing<'_> {
     }
 
     fn show(&self, stored: &Object) -> Value {
-        self.kind().show(stored.value(), self.target.version)
+        self.target.kind.show(stored.value(), self.target.version)
     }
 
     fn shape(&self) -> Shape<'_> {
@@ -413,7 +428,36 @@ fn schema<'a>(target: &Target<'a>) -> Option<&'a super::schema::Schema> {
     target.kind.version(target.version)?.schema.as_ref()
 }
 
-/// As [`Writing::prune`], returning the warnings.
+/// What a client sent, checked against where it sent it.
+#[derive(Default)]
+struct Taken {
+    /// In the current form, without unknown fields.
+    object: Value,
+    warnings: Vec<String>,
+    /// What has to exist beside it.
+    companions: Vec<Value>,
+}
+
+impl Taken {
+    fn from(mut object: Value, target: &Target<'_>, validation: FieldValidation) -> Result<Self, Failure> {
+        let mut unknown = Vec::new();
+        metadata::accept(&mut object, target, &mut unknown)?;
+        let mut taken = Self { object, ..Self::default() };
+        if let Some(older) = target.older {
+            let (api_version, kind) = target.shown_as();
+            let name = metadata::text(&taken.object, "name").to_owned();
+            let converted = older.legacy.to_current(taken.object).map_err(|errors| {
+                Failure::bad_request(format!("{api_version} {kind} {name:?} cannot be converted: {errors}"))
+            })?;
+            taken = Self { object: converted.object, warnings: converted.warnings, companions: converted.companions };
+        }
+        let mut warnings = prune(target, validation, &mut taken.object, unknown)?;
+        taken.warnings.append(&mut warnings);
+        Ok(taken)
+    }
+}
+
+/// Removes unknown fields from what a client sent, or refuses it because of them. Returns warnings.
 fn prune(
     target: &Target<'_>,
     validation: FieldValidation,
@@ -426,7 +470,8 @@ fn prune(
     }
     let texts = unknown.iter().map(|field| format!("unknown field \"{field}\""));
     match validation {
-        FieldValidation::Strict if !unknown.is_empty() => {
+        // What an older manifest says beyond the current form was fine when it was written.
+        FieldValidation::Strict if !unknown.is_empty() && target.older.is_none() => {
             let list: Vec<String> = texts.collect();
             Err(Failure::bad_request(format!(
                 "{} in version {:?} cannot be handled as a {}: strict decoding error: {}",
@@ -436,8 +481,8 @@ fn prune(
                 list.join(", ")
             )))
         }
-        FieldValidation::Warn => Ok(texts.collect()),
-        FieldValidation::Strict | FieldValidation::Ignore => Ok(Vec::new()),
+        FieldValidation::Warn | FieldValidation::Strict => Ok(texts.collect()),
+        FieldValidation::Ignore => Ok(Vec::new()),
     }
 }
 

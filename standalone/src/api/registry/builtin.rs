@@ -1,7 +1,10 @@
 //! The kinds of Kubernetes itself that Weir serves.
 
+use weir_api::kinds::Conversion;
+
 use super::{Kind, Version, ViewOf};
 use crate::api::events;
+use crate::api::scale::Replicas;
 use crate::api::store::ResourceId;
 use crate::api::table::builtin_columns;
 
@@ -74,7 +77,11 @@ const ROWS: &[Row] = &[
 ];
 
 /// The newer group of events shows the same objects as the older.
-const EVENTS: ViewOf = ViewOf { group: "", plural: "events", show: events::to_new, store: events::to_core };
+const EVENTS: ViewOf = ViewOf {
+    group: "",
+    kind: "Event",
+    conversion: Conversion { from_stored: events::to_new, to_stored: events::to_core },
+};
 
 /// The built-in kinds.
 pub(super) fn kinds() -> Vec<Kind> {
@@ -95,14 +102,14 @@ fn kind(row: &Row) -> Kind {
         short_names: row.short.iter().map(ToString::to_string).collect(),
         categories: if row.has.contains(&All) { vec!["all".to_owned()] } else { Vec::new() },
         namespaced: row.has.contains(&Namespace),
-        versions: vec![Version { name: row.version.to_owned(), schema: None, columns: builtin_columns(row.kind) }],
+        versions: vec![Version::new(row.version, None, builtin_columns(row.kind))],
         storage: 0,
         has_status: row.has.contains(&Status),
-        has_scale: row.has.contains(&Scale),
+        scale: row.has.contains(&Scale).then(Replicas::of_workload),
         has_generation: row.has.contains(&Generation),
         fields: row.fields,
         custom: false,
-        view: (row.group == "events.k8s.io").then_some(&EVENTS),
+        view: (row.group == "events.k8s.io").then_some(EVENTS),
         resource: ResourceId::UNASSIGNED,
     }
 }
