@@ -28,6 +28,7 @@ use self::write::Writing;
 
 pub use self::store::StoreError;
 
+mod autoscaling;
 mod collect;
 mod definitions;
 mod delete;

@@ -17,7 +17,13 @@ const AGGREGATED: [(&str, &str); 2] = [
     ("v2beta1", "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList"),
 ];
 
-const VERBS: [&str; 8] = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+/// What can be done with objects of `kind`.
+fn verbs(kind: &Kind) -> &'static [&'static str] {
+    match kind.writable {
+        true => &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"],
+        false => &["get", "list", "watch"],
+    }
+}
 
 /// A group with its versions, the preferred one first, and the kinds of each.
 struct Group<'a> {
@@ -137,7 +143,7 @@ fn resource_list(registry: &Registry, group: &str, version: &str) -> Option<Valu
             "singularName": kind.singular,
             "namespaced": kind.namespaced,
             "kind": kind.kind,
-            "verbs": VERBS,
+            "verbs": verbs(kind),
         });
         if !kind.short_names.is_empty() {
             resource["shortNames"] = json!(kind.short_names);
@@ -212,7 +218,7 @@ fn aggregated_version(group: &str, version: &str, kinds: &[&Kind]) -> Value {
                 "responseKind": own,
                 "scope": if kind.namespaced { "Namespaced" } else { "Cluster" },
                 "singularResource": kind.singular,
-                "verbs": VERBS,
+                "verbs": verbs(kind),
             });
             if !kind.short_names.is_empty() {
                 resource["shortNames"] = json!(kind.short_names);

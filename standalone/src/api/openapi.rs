@@ -89,7 +89,7 @@ fn document(kinds: &[(&Kind, &str)], definitions: &[CustomResourceDefinition]) -
         let (name, schema) = if kind.custom {
             (custom_name(kind, version), custom_schema(kind, version, definitions, &mut generator))
         } else {
-            match builtin::schema(kind, &mut generator) {
+            match builtin::schema(kind, version, &mut generator) {
                 Some(found) => found,
                 None => continue,
             }
@@ -128,7 +128,9 @@ fn custom_schema(
         .flat_map(|definition| &definition.spec.versions)
         .find(|known| known.name == version);
     let schema = definition.and_then(|version| version.schema.as_ref()?.open_api_v3_schema.as_ref());
-    let mut schema = schema.and_then(|schema| serde_json::to_value(schema).ok()).unwrap_or_else(|| json!({}));
+    // Older forms have no schema of their own: they are judged by what they become.
+    let open = || json!({"x-kubernetes-preserve-unknown-fields": true});
+    let mut schema = schema.and_then(|schema| serde_json::to_value(schema).ok()).unwrap_or_else(open);
     generator.subschema_for::<k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta>();
     let text = |description: &str| json!({"type": "string", "description": description});
     schema["properties"]["apiVersion"] =

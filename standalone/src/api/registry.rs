@@ -35,6 +35,10 @@ pub(crate) struct Kind {
     pub(crate) has_generation: bool,
     /// Fields that field selectors may name, beside `metadata.name` and `metadata.namespace`.
     pub(crate) fields: &'static [&'static str],
+    /// Whether its objects can be made and changed.
+    pub(crate) writable: bool,
+    /// Whether nobody acts on its objects here.
+    pub(crate) inert: bool,
     /// Whether the kind is defined by a CustomResourceDefinition.
     pub(crate) custom: bool,
     /// Set if the kind is another view of objects that are stored as a different kind.
@@ -174,6 +178,8 @@ impl Kind {
             scale: scale.map(Replicas::of_definition),
             has_generation: true,
             fields: &[],
+            writable: true,
+            inert: false,
             custom: true,
             view: None,
             resource: ResourceId::UNASSIGNED,
@@ -279,6 +285,8 @@ fn add_older(kinds: &mut Vec<Kind>, legacy: &'static Legacy) {
         scale: None,
         has_generation: true,
         fields: &[],
+        writable: true,
+        inert: false,
         custom: true,
         view: Some(ViewOf { group, kind: becomes, conversion: Conversion::NONE }),
         resource: ResourceId::UNASSIGNED,

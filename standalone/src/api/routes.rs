@@ -142,6 +142,9 @@ async fn serve(inner: &Arc<Inner>, parts: &Parts, body: Body) -> Result<Response
     };
     let view = View::negotiate(target, &parts.headers, &params)?;
     if parts.method != Method::GET {
+        if !target.kind.writable {
+            return Err(Failure::method_not_allowed());
+        }
         // What a write refers to (the object, its namespace) may have been made elsewhere a moment ago.
         inner.store.fresh().await;
     }
@@ -220,6 +223,9 @@ where
     };
     let written = run(&mut writing).await?;
     let code = if written.created { StatusCode::CREATED } else { StatusCode::OK };
+    if written.created && view.target.kind.inert {
+        writing.warnings.push(format!("weir stores the {} and does not act on it", view.target.kind.kind));
+    }
     if is_definition(view.target.kind) {
         writing.warnings.push(KEPT.to_owned());
     }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::api::registry::Kind;
 
 /// Name and schema of a built-in kind; what it refers to is left in the generator.
-pub(super) fn schema(kind: &Kind, generator: &mut SchemaGenerator) -> Option<(String, Value)> {
+pub(super) fn schema(kind: &Kind, version: &str, generator: &mut SchemaGenerator) -> Option<(String, Value)> {
     let schema = match (kind.group.as_str(), kind.kind.as_str()) {
         ("", "Namespace") => of::<api::core::v1::Namespace>,
         ("", "ConfigMap") => of::<api::core::v1::ConfigMap>,
@@ -19,6 +19,14 @@ pub(super) fn schema(kind: &Kind, generator: &mut SchemaGenerator) -> Option<(St
         ("", "ServiceAccount") => of::<api::core::v1::ServiceAccount>,
         ("", "Service") => of::<api::core::v1::Service>,
         ("apps", "Deployment") => of::<api::apps::v1::Deployment>,
+        ("apps", "DaemonSet") => of::<api::apps::v1::DaemonSet>,
+        ("apps", "ReplicaSet") => of::<api::apps::v1::ReplicaSet>,
+        ("apps", "StatefulSet") => of::<api::apps::v1::StatefulSet>,
+        ("autoscaling", "HorizontalPodAutoscaler") if version == "v2" => {
+            of::<api::autoscaling::v2::HorizontalPodAutoscaler>
+        }
+        ("autoscaling", "HorizontalPodAutoscaler") => of::<api::autoscaling::v1::HorizontalPodAutoscaler>,
+        ("batch", "CronJob") => of::<api::batch::v1::CronJob>,
         ("batch", "Job") => of::<api::batch::v1::Job>,
         ("coordination.k8s.io", "Lease") => of::<api::coordination::v1::Lease>,
         ("discovery.k8s.io", "EndpointSlice") => of::<api::discovery::v1::EndpointSlice>,
@@ -27,7 +35,7 @@ pub(super) fn schema(kind: &Kind, generator: &mut SchemaGenerator) -> Option<(St
         ("rbac.authorization.k8s.io", "ClusterRole") => of::<api::rbac::v1::ClusterRole>,
         ("rbac.authorization.k8s.io", "RoleBinding") => of::<api::rbac::v1::RoleBinding>,
         ("rbac.authorization.k8s.io", "Role") => of::<api::rbac::v1::Role>,
-        // Definitions cannot be written, and their recursive schema is of no use to those who read them.
+        // What cannot be written needs no schema. That of definitions is recursive, and of no use to readers.
         _ => return None,
     };
     Some(schema(generator))

@@ -3,6 +3,7 @@
 use weir_api::kinds::Conversion;
 
 use super::{Kind, Version, ViewOf};
+use crate::api::autoscaling;
 use crate::api::events;
 use crate::api::scale::Replicas;
 use crate::api::store::ResourceId;
@@ -28,9 +29,13 @@ enum Has {
     Generation,
     /// Listed by `kubectl get all`.
     All,
+    /// Nobody acts on its objects here.
+    Inert,
+    /// There are none and none can be made: known so that clients that look for them find the kind.
+    Empty,
 }
 
-use Has::{All, Generation, Namespace, Scale, Status};
+use Has::{All, Empty, Generation, Inert, Namespace, Scale, Status};
 
 const fn row(
     group_version: (&'static str, &'static str),
@@ -45,6 +50,7 @@ const fn row(
 
 const CORE: (&str, &str) = ("", "v1");
 const APPS: (&str, &str) = ("apps", "v1");
+const BATCH: (&str, &str) = ("batch", "v1");
 const RBAC: (&str, &str) = ("rbac.authorization.k8s.io", "v1");
 
 /// In the order of discovery. Namespaces come first; others rely on it.
@@ -53,12 +59,27 @@ const ROWS: &[Row] = &[
     row(CORE, "configmaps", "ConfigMap", &["cm"], &[Namespace], &[]),
     row(CORE, "endpoints", "Endpoints", &["ep"], &[Namespace], &[]),
     row(CORE, "events", "Event", &["ev"], &[Namespace], events::CORE_FIELDS),
-    row(CORE, "pods", "Pod", &["po"], &[Namespace, Status, All], &["status.phase", "spec.nodeName"]),
+    row(CORE, "persistentvolumeclaims", "PersistentVolumeClaim", &["pvc"], &[Namespace, Empty], &[]),
+    row(CORE, "persistentvolumes", "PersistentVolume", &["pv"], &[Empty], &[]),
+    row(CORE, "pods", "Pod", &["po"], &[Namespace, Status, All, Inert], &["status.phase", "spec.nodeName"]),
+    row(CORE, "replicationcontrollers", "ReplicationController", &["rc"], &[Namespace, Empty], &[]),
     row(CORE, "secrets", "Secret", &[], &[Namespace], &["type"]),
     row(CORE, "serviceaccounts", "ServiceAccount", &["sa"], &[Namespace], &[]),
     row(CORE, "services", "Service", &["svc"], &[Namespace, Status, All], &[]),
-    row(APPS, "deployments", "Deployment", &["deploy"], &[Namespace, Status, Scale, Generation, All], &[]),
-    row(("batch", "v1"), "jobs", "Job", &[], &[Namespace, Status, Generation, All], &[]),
+    row(APPS, "daemonsets", "DaemonSet", &["ds"], &[Namespace, Status, Generation, All, Inert], &[]),
+    row(APPS, "deployments", "Deployment", &["deploy"], &[Namespace, Status, Scale, Generation, All, Inert], &[]),
+    row(APPS, "replicasets", "ReplicaSet", &["rs"], &[Namespace, Status, Scale, Generation, All, Inert], &[]),
+    row(APPS, "statefulsets", "StatefulSet", &["sts"], &[Namespace, Status, Scale, Generation, All, Inert], &[]),
+    row(
+        ("autoscaling", "v2"),
+        "horizontalpodautoscalers",
+        "HorizontalPodAutoscaler",
+        &["hpa"],
+        &[Namespace, Status, All, Inert],
+        &[],
+    ),
+    row(BATCH, "cronjobs", "CronJob", &["cj"], &[Namespace, Status, Generation, All, Inert], &[]),
+    row(BATCH, "jobs", "Job", &[], &[Namespace, Status, Generation, All, Inert], &[]),
     row(("coordination.k8s.io", "v1"), "leases", "Lease", &[], &[Namespace], &[]),
     row(("discovery.k8s.io", "v1"), "endpointslices", "EndpointSlice", &[], &[Namespace, Generation], &[]),
     row(("events.k8s.io", "v1"), "events", "Event", &["ev"], &[Namespace], events::NEW_FIELDS),
@@ -70,6 +91,7 @@ const ROWS: &[Row] = &[
         &[Status, Generation],
         &[],
     ),
+    row(("networking.k8s.io", "v1"), "ingresses", "Ingress", &["ing"], &[Namespace, Empty], &[]),
     row(RBAC, "clusterrolebindings", "ClusterRoleBinding", &[], &[], &[]),
     row(RBAC, "clusterroles", "ClusterRole", &[], &[], &[]),
     row(RBAC, "rolebindings", "RoleBinding", &[], &[Namespace], &[]),
@@ -94,6 +116,11 @@ fn kind(row: &Row) -> Kind {
         "Endpoints" => "endpoints".to_owned(),
         kind => kind.to_lowercase(),
     };
+    let mut versions = vec![Version::new(row.version, None, builtin_columns(row.kind))];
+    if row.kind == "HorizontalPodAutoscaler" {
+        let conversion = Conversion { from_stored: autoscaling::to_v1, to_stored: autoscaling::to_v2 };
+        versions.push(Version { conversion, ..Version::new("v1", None, builtin_columns(row.kind)) });
+    }
     Kind {
         group: row.group.to_owned(),
         plural: row.plural.to_owned(),
@@ -102,12 +129,14 @@ fn kind(row: &Row) -> Kind {
         short_names: row.short.iter().map(ToString::to_string).collect(),
         categories: if row.has.contains(&All) { vec!["all".to_owned()] } else { Vec::new() },
         namespaced: row.has.contains(&Namespace),
-        versions: vec![Version::new(row.version, None, builtin_columns(row.kind))],
+        versions,
         storage: 0,
         has_status: row.has.contains(&Status),
         scale: row.has.contains(&Scale).then(Replicas::of_workload),
         has_generation: row.has.contains(&Generation),
         fields: row.fields,
+        writable: !row.has.contains(&Empty),
+        inert: row.has.contains(&Inert),
         custom: false,
         view: (row.group == "events.k8s.io").then_some(EVENTS),
         resource: ResourceId::UNASSIGNED,

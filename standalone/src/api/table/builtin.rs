@@ -33,6 +33,33 @@ pub(crate) fn columns(kind: &str) -> Vec<Column> {
             text("Up-to-date", 0, |o, _| json!(number(&o["status"]["updatedReplicas"]))),
             text("Available", 0, |o, _| json!(number(&o["status"]["availableReplicas"]))),
         ],
+        "ReplicaSet" => vec![
+            text("Desired", 0, |o, _| json!(number(&o["spec"]["replicas"]))),
+            text("Current", 0, |o, _| json!(number(&o["status"]["replicas"]))),
+            text("Ready", 0, |o, _| json!(number(&o["status"]["readyReplicas"]))),
+        ],
+        "StatefulSet" => vec![text("Ready", 0, |o, _| {
+            json!(format!("{}/{}", number(&o["status"]["readyReplicas"]), number(&o["spec"]["replicas"])))
+        })],
+        "DaemonSet" => vec![
+            text("Desired", 0, |o, _| json!(number(&o["status"]["desiredNumberScheduled"]))),
+            text("Current", 0, |o, _| json!(number(&o["status"]["currentNumberScheduled"]))),
+            text("Ready", 0, |o, _| json!(number(&o["status"]["numberReady"]))),
+        ],
+        "CronJob" => vec![
+            text("Schedule", 0, |o, _| o["spec"]["schedule"].clone()),
+            text("Suspend", 0, |o, _| json!(if o["spec"]["suspend"] == true { "True" } else { "False" })),
+            text("Active", 0, |o, _| json!(count(&o["status"]["active"]))),
+        ],
+        "HorizontalPodAutoscaler" => vec![
+            text("Reference", 0, |o, _| {
+                let target = &o["spec"]["scaleTargetRef"];
+                json!(format!("{}/{}", plain(&target["kind"]), plain(&target["name"])))
+            }),
+            text("MinPods", 0, |o, _| json!(o["spec"]["minReplicas"].as_i64().unwrap_or(1))),
+            text("MaxPods", 0, |o, _| o["spec"]["maxReplicas"].clone()),
+            text("Replicas", 0, |o, _| json!(number(&o["status"]["currentReplicas"]))),
+        ],
         "Job" => vec![
             text("Status", 0, |o, _| job_status(o)),
             text("Completions", 0, |o, _| {

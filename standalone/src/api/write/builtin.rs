@@ -37,6 +37,14 @@ pub(super) fn complete(kind: &Kind, object: &mut Value) {
             }
         }
         ("apps", "Deployment") => deployment(object),
+        ("apps", "ReplicaSet" | "StatefulSet") => {
+            default(object, "spec", json!({}));
+            default(&mut object["spec"], "replicas", json!(1));
+        }
+        ("autoscaling", "HorizontalPodAutoscaler") => {
+            default(object, "spec", json!({}));
+            default(&mut object["spec"], "minReplicas", json!(1));
+        }
         ("batch", "Job") => {
             default(object, "spec", json!({}));
             for (field, value) in [("parallelism", json!(1)), ("completions", json!(1)), ("backoffLimit", json!(6))] {
