@@ -26,6 +26,7 @@ mod event_display;
 mod explain;
 mod format;
 mod get;
+mod kubeconfig;
 mod output;
 #[cfg(test)]
 mod reference;
@@ -93,6 +94,8 @@ enum Command {
     Bench(Box<bench::BenchArgs>),
     /// Print the configuration in force and where each value comes from
     Config(config::Command),
+    /// Print a kubeconfig for the running Weir, or merge it into another
+    Kubeconfig(kubeconfig::Command),
     /// Print the CustomResourceDefinitions as YAML
     Crds(crds::Command),
     /// Print a completion script for a shell
@@ -115,6 +118,7 @@ impl Command {
             Self::Wait(command) => command.run(&invocation).await,
             Self::Bench(args) => crate::bench::run(*args).await,
             Self::Config(command) => command.run(&invocation),
+            Self::Kubeconfig(command) => command.run(&invocation),
             Self::Crds(command) => command.run(),
             Self::Completion(command) => command.run(),
         }

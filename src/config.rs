@@ -32,7 +32,12 @@ pub(crate) struct Config {
     data_dir: Option<PathBuf>,
     listen: Option<String>,
     api_listen: Option<String>,
-    database: Option<Secret>,
+    api_hosts: Option<String>,
+    tls_cert_file: Option<PathBuf>,
+    tls_key_file: Option<PathBuf>,
+    tls_ca_file: Option<PathBuf>,
+    token_file: Option<PathBuf>,
+    store: Option<Secret>,
     worker_threads: Option<usize>,
     ingress: IngressConfig,
     dispatcher: DispatcherConfig,
@@ -92,8 +97,10 @@ pub(crate) struct Settings {
     pub(crate) listen: SocketAddr,
     /// Address of API, metrics, health and administration.
     pub(crate) api_listen: SocketAddr,
+    /// Who may use the API, and how they know it.
+    pub(crate) api_access: ApiAccess,
     /// Database of the control plane; `None` is SQLite in the data directory.
-    pub(crate) database: Option<Secret>,
+    pub(crate) store: Option<Secret>,
     /// Threads that run tasks; `None` is one per core.
     pub(crate) worker_threads: Option<NonZeroUsize>,
     /// Limits of ingress and dispatcher, and how long each may take to stop.
@@ -102,6 +109,26 @@ pub(crate) struct Settings {
     pub(crate) log: LogSettings,
     /// Where spans go.
     pub(crate) tracing: TracingSettings,
+}
+
+/// Who may use the API, and how they know it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ApiAccess {
+    /// What others call it by, beside its address.
+    pub(crate) hosts: Vec<String>,
+    /// Files of certificate chain and private key; `None` makes them.
+    pub(crate) certificate: Option<(PathBuf, PathBuf)>,
+    /// File of the authority's certificate; `None` leaves the certificate to the client's system.
+    pub(crate) authority: Option<PathBuf>,
+    /// File of tokens; `None` makes one.
+    pub(crate) tokens: Option<PathBuf>,
+}
+
+impl ApiAccess {
+    /// Whether a loopback address is to be guarded like any other.
+    pub(crate) fn is_asked_for(&self) -> bool {
+        self.certificate.is_some() || self.tokens.is_some()
+    }
 }
 
 /// What is logged, and how.
@@ -284,7 +311,13 @@ impl Layers {
             data_dir: config.data_dir.ok_or_else(no_home)?,
             listen: self.address("listen", config.listen)?,
             api_listen: self.address("apiListen", config.api_listen)?,
-            database: config.database,
+            api_access: self.api_access(ApiAccess {
+                hosts: list(config.api_hosts.as_deref()),
+                certificate: config.tls_cert_file.zip(config.tls_key_file),
+                authority: config.tls_ca_file,
+                tokens: config.token_file,
+            })?,
+            store: config.store,
             worker_threads: config
                 .worker_threads
                 .map(|count| self.at_least_one("workerThreads", Some(count)))
@@ -296,6 +329,20 @@ impl Layers {
             },
             tracing: self.tracing(config.tracing)?,
         })
+    }
+
+    fn api_access(&self, access: ApiAccess) -> Outcome<ApiAccess> {
+        let is_set = |path| KEYS.iter().find(|key| key.path == path).and_then(|key| self.get(key));
+        let is_set = |path| is_set(path).is_some_and(|(value, _)| !value.is_null());
+        if is_set("tlsCertFile") != is_set("tlsKeyFile") {
+            let (set, missing) =
+                if is_set("tlsCertFile") { ("tlsCertFile", "tlsKeyFile") } else { ("tlsKeyFile", "tlsCertFile") };
+            return Err(self.invalid(set, format!("needs {missing} beside it")));
+        }
+        if is_set("tlsCaFile") && !is_set("tlsCertFile") {
+            return Err(self.invalid("tlsCaFile", "needs tlsCertFile and tlsKeyFile beside it"));
+        }
+        Ok(access)
     }
 
     fn data_plane(
@@ -378,6 +425,12 @@ impl Layers {
 fn traces_url(base: &str) -> String {
     let base = base.trim_end_matches('/');
     if base.ends_with("/v1/traces") { base.to_owned() } else { format!("{base}/v1/traces") }
+}
+
+/// The parts of a list separated by commas.
+fn list(text: Option<&str>) -> Vec<String> {
+    let parts = text.unwrap_or_default().split(',').map(str::trim);
+    parts.filter(|part| !part.is_empty()).map(str::to_owned).collect()
 }
 
 /// Reads a duration as people write it (`30s`, `1m 30s`, `250ms`) or as ISO 8601 (`PT30S`).

@@ -3,6 +3,7 @@
 //! * `watch`, `drive`: one watch per kind and process; what changed goes to the feed and to that kind's reconciler.
 //! * `broker`, `trigger`: one file per kind, in the order observe, plan (pure), apply, reconcile.
 //! * `tracker`, `resolve`: the objects that references name, and the addresses they resolve to.
+//! * [`waiting`]: says of objects of all other kinds that they wait for a later version.
 //! * [`feed`]: what the data plane runs, from spec and resolved status. It needs no reconciler beside it: a dispatcher
 //!   in a cluster runs the feed alone.
 //!
@@ -31,6 +32,7 @@ mod resolve;
 mod status;
 mod tracker;
 mod trigger;
+pub mod waiting;
 mod watch;
 
 pub use metrics::Metrics;

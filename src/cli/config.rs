@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn output_is_a_configuration_file_with_origins_and_without_secrets() {
-        let vars = [("HOME", "/home/me"), ("WEIR_DATABASE", "postgres://u:hunter2@h/d"), ("WEIR_LISTEN", "[::1]:0")];
+        let vars = [("HOME", "/home/me"), ("WEIR_STORE", "postgres://u:hunter2@h/d"), ("WEIR_LISTEN", "[::1]:0")];
         let vars: Environment = vars.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let layers = Layers::merge(None, &vars, vec![]).expect("layers");
         let text = render(&layers);
@@ -64,7 +64,7 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("listen: \"[::1]:0\"  # environment WEIR_LISTEN\n"), "{text}");
-        assert!(text.contains("database: '***'  # environment WEIR_DATABASE\n"), "{text}");
+        assert!(text.contains("store: '***'  # environment WEIR_STORE\n"), "{text}");
         assert!(text.contains("log:\n  # "), "{text}");
         assert!(!text.contains("hunter2"), "{text}");
         let file = tempfile::NamedTempFile::new().expect("a file");

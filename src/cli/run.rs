@@ -42,6 +42,24 @@ pub(super) struct Command {
     /// Address of API, metrics, health and administration [127.0.0.1:7080]
     #[arg(long, value_name = "ADDRESS")]
     api_listen: Option<String>,
+    /// Names and addresses, separated by commas, that others call the API by
+    #[arg(long, value_name = "NAMES")]
+    api_hosts: Option<String>,
+    /// Certificate chain of the API in PEM; off loopback one is made if not given
+    #[arg(long, value_name = "FILE", requires = "tls_private_key_file")]
+    tls_cert_file: Option<PathBuf>,
+    /// Private key of that certificate
+    #[arg(long, value_name = "FILE", requires = "tls_cert_file")]
+    tls_private_key_file: Option<PathBuf>,
+    /// Certificate of the authority that signed it, for kubeconfigs [the client system's]
+    #[arg(long, value_name = "FILE", requires = "tls_cert_file")]
+    tls_ca_file: Option<PathBuf>,
+    /// Users of the API: lines of token,user,uid; off loopback one token is made if not given
+    #[arg(long, value_name = "FILE")]
+    token_auth_file: Option<PathBuf>,
+    /// Database of objects and dead letters: postgres://USER@HOST/DATABASE [SQLite in the data directory]
+    #[arg(long, value_name = "URL")]
+    store: Option<String>,
     /// Write the addresses here, as JSON, once everything is ready
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
@@ -50,9 +68,19 @@ pub(super) struct Command {
 impl Command {
     /// What the flags say about configuration keys.
     pub(super) fn flags(&self) -> Flags {
-        let listen = self.listen.as_ref().map(|address| ("listen", "--listen", json!(address)));
-        let api_listen = self.api_listen.as_ref().map(|address| ("apiListen", "--api-listen", json!(address)));
-        listen.into_iter().chain(api_listen).collect()
+        let text = |value: &Option<String>| value.as_ref().map(|text| json!(text));
+        let file = |value: &Option<PathBuf>| value.as_ref().map(|path| json!(path));
+        let flags = [
+            ("listen", "--listen", text(&self.listen)),
+            ("apiListen", "--api-listen", text(&self.api_listen)),
+            ("apiHosts", "--api-hosts", text(&self.api_hosts)),
+            ("tlsCertFile", "--tls-cert-file", file(&self.tls_cert_file)),
+            ("tlsKeyFile", "--tls-private-key-file", file(&self.tls_private_key_file)),
+            ("tlsCaFile", "--tls-ca-file", file(&self.tls_ca_file)),
+            ("tokenFile", "--token-auth-file", file(&self.token_auth_file)),
+            ("store", "--store", text(&self.store)),
+        ];
+        flags.into_iter().filter_map(|(key, flag, value)| Some((key, flag, value?))).collect()
     }
 
     pub(super) async fn run(self, invocation: &Invocation) -> Outcome {
@@ -67,10 +95,6 @@ impl Command {
     async fn serve(&self, invocation: &Invocation, settings: &Settings) -> Outcome {
         let mut signals = Signals::listen()?;
         let files = Files::read(&self.filename)?;
-        if !settings.api_listen.ip().is_loopback() {
-            let text = format!("cannot serve the API on {}: it asks nobody who they are", settings.api_listen);
-            return Err(Failure::text(Exit::NotAllowed, text).next("choose a loopback address with --api-listen"));
-        }
         let data_dir = DataDir::open(&settings.data_dir)?;
         let listeners = Listeners {
             data_plane: listen(settings.listen, "--listen").await?,
@@ -116,7 +140,7 @@ impl Command {
     ) -> Outcome {
         let (api, data_plane) = (text(&standalone.api_url), text(&standalone.data_plane_url));
         let kubeconfig = data_dir.join("kubeconfig");
-        write_atomically(&kubeconfig, weir_standalone::api::kubeconfig(api).as_bytes(), 0o600)
+        write_atomically(&kubeconfig, standalone.kubeconfig().as_bytes(), 0o600)
             .or_fail(Exit::Failure, || format!("cannot write {}", kubeconfig.display()))?;
         let client = standalone.client();
         let mut applied = files.apply(&client).await?;

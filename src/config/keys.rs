@@ -49,7 +49,12 @@ pub(crate) const KEYS: &[Key] = &[
         default: Default::Text("127.0.0.1:7080"),
         ..text("apiListen", "Address of API, metrics, health and administration")
     },
-    Key { secret: true, ..text("database", "URL of the control plane's database; SQLite in dataDir if not set") },
+    text("apiHosts", "Names and addresses, separated by commas, that others call the API by"),
+    text("tlsCertFile", "Certificate chain of the API in PEM; off loopback one is made if not set"),
+    text("tlsKeyFile", "Private key of the certificate in PEM"),
+    text("tlsCaFile", "Certificate of the authority that signed it, for kubeconfigs; the client system's if not set"),
+    text("tokenFile", "Users of the API: lines of token,user,uid; off loopback one token is made if not set"),
+    Key { secret: true, ..text("store", "URL of the control plane's database; SQLite in dataDir if not set") },
     Key { kind: Kind::Number, ..text("workerThreads", "Threads that run tasks; one per core if not set") },
     number("ingress.maxEventBytes", 1 << 20, "Largest event accepted"),
     number("ingress.maxPendingBytes", 64 << 20, "Bytes of requests being answered at once; more is refused with 429"),

@@ -76,10 +76,10 @@ fn a_wrong_value_is_refused_with_key_and_origin() {
 
 #[test]
 fn a_secret_does_not_print() {
-    let vars = environment(&[("HOME", "/"), ("WEIR_DATABASE", "postgres://weir:hunter2@db/weir")]);
+    let vars = environment(&[("HOME", "/"), ("WEIR_STORE", "postgres://weir:hunter2@db/weir")]);
     let settings = Layers::merge(None, &vars, vec![]).and_then(|layers| layers.settings()).expect("settings");
     assert!(!format!("{settings:?}").contains("hunter2"));
-    assert_eq!(settings.database.expect("set").reveal(), "postgres://weir:hunter2@db/weir");
+    assert_eq!(settings.store.expect("set").reveal(), "postgres://weir:hunter2@db/weir");
 }
 
 #[test]

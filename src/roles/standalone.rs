@@ -22,6 +22,7 @@ use weir_channels::Registry as Channels;
 use weir_channels::embedded;
 use weir_standalone::api::{self, Api};
 
+use super::guard::Guard;
 use crate::client::Client;
 use crate::config::Settings;
 use crate::data_dir::DataDir;
@@ -50,6 +51,7 @@ pub(crate) struct Standalone {
     pub(crate) api_url: Url,
     /// Base URL of the data plane.
     pub(crate) data_plane_url: Url,
+    kubeconfig: String,
     logs: Logs,
     health: Health,
 }
@@ -73,10 +75,12 @@ pub(crate) async fn start(
 ) -> Outcome<(Standalone, Running)> {
     let health = Health::default();
     health.set("start", Readiness::NotReady("starting".to_owned()));
-    let (api_url, data_plane_url) = (url_of(&listeners.api)?, url_of(&listeners.data_plane)?);
+    let guard = Guard::prepare(settings, data_dir, &listeners.api)?;
+    let (api_url, data_plane_url) = (guard.url(&listeners.api)?, url_of(&listeners.data_plane)?);
     let mut metrics = Metrics::default();
     let database = open_database(settings, data_dir).await?;
-    let api = Api::open(database.clone(), api::Settings::default())
+    let api_settings = api::Settings { hosts: settings.api_access.hosts.clone(), ..api::Settings::default() };
+    let api = Api::open(database.clone(), api_settings)
         .await
         .or_fail(Exit::Failure, || "cannot read the stored objects".to_owned())?;
     let (open, remove) =
@@ -111,14 +115,15 @@ pub(crate) async fn start(
     running.start_control(
         data_plane_url.clone(),
         controller,
-        listeners.api,
+        (listeners.api, guard.access.clone()),
         telemetry::router(metrics, health.clone()).merge(admin),
     );
-    Ok((Standalone { api, api_url, data_plane_url, logs, health }, running))
+    let kubeconfig = api::kubeconfig("weir", api_url.as_str().trim_end_matches('/'), guard.credentials.as_ref());
+    Ok((Standalone { api, api_url, data_plane_url, kubeconfig, logs, health }, running))
 }
 
 async fn open_database(settings: &Settings, data_dir: &DataDir) -> Outcome<AnyPool> {
-    let url = match &settings.database {
+    let url = match &settings.store {
         Some(url) => url.reveal().to_owned(),
         None => weir_migrations::sqlite_url(&data_dir.join("control.db")),
     };
@@ -172,9 +177,14 @@ impl Running {
         &mut self,
         data_plane_url: Url,
         controller: weir_controller::Collaborators,
-        listener: TcpListener,
+        (listener, access): (TcpListener, Option<api::Access>),
         others: axum::Router,
     ) {
+        let (client, stop) = (controller.client.clone(), self.stop_control.clone());
+        self.control.spawn(async move {
+            weir_controller::waiting::run(client, stop).await;
+            Ok(())
+        });
         let stop = self.stop_control.clone();
         self.control.spawn(async move {
             weir_controller::run(weir_controller::Settings::new(data_plane_url), controller, stop).await;
@@ -182,7 +192,7 @@ impl Running {
         });
         let (api, stop) = (self.api.clone(), self.stop_control.clone());
         self.control.spawn(async move {
-            api.serve(listener, others, stop).await.or_fail(Exit::Failure, || "the API cannot be served".to_owned())
+            api.serve(listener, access, others, stop).await.or_fail(Exit::Failure, || "the API cannot be served".to_owned())
         });
     }
 
@@ -217,6 +227,11 @@ impl Standalone {
         Client::new(self.api.client(OPERATOR), "the API of this process".to_owned())
     }
 
+    /// The way in for `kubectl` and other clients, as a file of theirs.
+    pub(crate) fn kubeconfig(&self) -> &str {
+        &self.kubeconfig
+    }
+
     /// `object`, asked for at the start, is not ready for this `reason`.
     pub(crate) fn wait_for(&self, object: &str, reason: &str) {
         self.health.set("start", Readiness::NotReady(format!("waiting for {object}: {reason}")));
@@ -247,7 +262,7 @@ fn url_of(listener: &TcpListener) -> Outcome<Url> {
 }
 
 /// The address at which this machine reaches a listener.
-fn address_of(listener: &TcpListener) -> Outcome<SocketAddr> {
+pub(super) fn address_of(listener: &TcpListener) -> Outcome<SocketAddr> {
     let address = listener.local_addr()?;
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),

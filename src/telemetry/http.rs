@@ -1,4 +1,4 @@
-//! `/metrics`, `/livez`, `/readyz`.
+//! `/metrics`, `/livez` (also as `/healthz`), `/readyz`.
 
 use std::sync::Arc;
 
@@ -15,6 +15,8 @@ use super::Health;
 pub(crate) fn router(registry: Registry, health: Health) -> Router {
     Router::new()
         .route("/metrics", get(metrics).with_state(Arc::new(registry)))
+        // Older clients ask for this one.
+        .route("/healthz", get(|| async { "ok\n" }))
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz).with_state(health))
 }

@@ -8,6 +8,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use futures_util::future::try_join_all;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use serde_json::json;
@@ -26,8 +28,10 @@ use self::request::{Params, Target, User};
 use self::store::{Key, Object, ResourceId, Store};
 use self::write::Writing;
 
+pub use self::access::{Access, AccessError, Tokens};
 pub use self::store::StoreError;
 
+mod access;
 mod autoscaling;
 mod collect;
 mod definitions;
@@ -50,6 +54,7 @@ mod schema;
 mod selector;
 mod store;
 mod table;
+mod tls;
 mod view;
 mod watch;
 mod write;
@@ -165,34 +170,37 @@ impl Api {
 
     /// Serves the endpoint, and `others` (metrics, health, console) beside it, until `shutdown`.
     ///
-    /// For loopback only: nobody is asked who they are, so requests that a web page may have caused (a foreign `Origin`
-    /// or `Host`) are refused, on all routes. Paths nobody serves get a Kubernetes `Status`. Connections are served to
-    /// their end after `shutdown`; watches end at once.
+    /// Without `access`, for loopback only: nobody is asked who they are, so requests that a web page may have caused (a
+    /// foreign `Origin` or `Host`) are refused, on all routes. With it, over TLS, to whoever has a token. Paths nobody
+    /// serves get a Kubernetes `Status`. Connections are served to their end after `shutdown`; watches end at once.
     pub async fn serve(
         &self,
         listener: TcpListener,
+        access: Option<Access>,
         others: Router,
         shutdown: CancellationToken,
     ) -> std::io::Result<()> {
+        use axum::middleware::from_fn_with_state;
         use axum::serve::ListenerExt as _;
-        let app = self
-            .router()
-            .merge(others)
-            .fallback(|| async { Failure::no_such_path() })
-            .layer(axum::middleware::from_fn_with_state(Arc::clone(&self.inner), guard::check));
+        let app = self.router().merge(others).fallback(|| async { Failure::no_such_path() });
+        let watches = self.inner.shutdown.clone();
+        let ended = async move {
+            shutdown.cancelled().await;
+            // Or the connections that carry them would never be done.
+            watches.cancel();
+        };
+        if let Some(access) = access {
+            let listener = tls::TlsListener::new(listener, Arc::clone(&access.tls))?;
+            let app = app.layer(from_fn_with_state(access, access::authenticate));
+            return axum::serve(listener, app).with_graceful_shutdown(ended).await;
+        }
         let listener = listener.tap_io(|connection| {
             if let Err(error) = connection.set_nodelay(true) {
                 tracing::debug!(%error, "A connection keeps Nagle's algorithm");
             }
         });
-        let watches = self.inner.shutdown.clone();
-        axum::serve(listener, app)
-            .with_graceful_shutdown(async move {
-                shutdown.cancelled().await;
-                // Or the connections that carry them would never be done.
-                watches.cancel();
-            })
-            .await
+        let app = app.layer(from_fn_with_state(Arc::clone(&self.inner), guard::check));
+        axum::serve(listener, app).with_graceful_shutdown(ended).await
     }
 
     /// Ends watches and background work, and waits for the latter. Requests after this are still answered.
@@ -202,15 +210,29 @@ impl Api {
     }
 }
 
-/// A kubeconfig for the endpoint at `url`, for `kubectl` and other clients. Holds no secrets over plain HTTP.
-pub fn kubeconfig(url: &str) -> String {
+/// How a client gets in where it has to say who it is.
+#[derive(Clone, Debug)]
+pub struct Credentials {
+    /// Certificate of the authority to trust, in PEM; `None` trusts those of the client's system.
+    pub authority: Option<String>,
+    /// The user's token.
+    pub token: String,
+}
+
+/// A kubeconfig for the endpoint at `url`, for `kubectl` and other clients. Cluster, user and context are called `name`.
+pub fn kubeconfig(name: &str, url: &str, credentials: Option<&Credentials>) -> String {
+    let mut cluster = json!({"server": url});
+    if let Some(authority) = credentials.and_then(|credentials| credentials.authority.as_ref()) {
+        cluster["certificate-authority-data"] = json!(BASE64_STANDARD.encode(authority));
+    }
+    let user = credentials.map_or_else(|| json!({}), |credentials| json!({"token": credentials.token}));
     let config = json!({
         "apiVersion": "v1",
         "kind": "Config",
-        "clusters": [{"name": "weir", "cluster": {"server": url}}],
-        "users": [{"name": "weir", "user": {}}],
-        "contexts": [{"name": "weir", "context": {"cluster": "weir", "user": "weir", "namespace": "default"}}],
-        "current-context": "weir",
+        "clusters": [{"name": name, "cluster": cluster}],
+        "users": [{"name": name, "user": user}],
+        "contexts": [{"name": name, "context": {"cluster": name, "user": name, "namespace": "default"}}],
+        "current-context": name,
     });
     // JSON is YAML, should the conversion ever fail.
     serde_yaml_ng::to_string(&config).unwrap_or_else(|_| config.to_string())

@@ -1,5 +1,6 @@
 //! The endpoint as its clients see it: kube in process, and plain HTTP for the rules kube does not show.
 
+mod access;
 mod apply;
 mod collection;
 mod company;

@@ -1,0 +1,114 @@
+//! What stands before the API: nothing on loopback, TLS and tokens elsewhere.
+
+use std::fs;
+use std::net::IpAddr;
+use std::path::Path;
+
+use rand::rngs::OsRng;
+use rand::TryRngCore as _;
+use tokio::net::TcpListener;
+use url::Url;
+use weir_standalone::api::{Access, Credentials, Tokens};
+use weir_standalone::pki;
+
+use super::standalone::address_of;
+use crate::config::{ApiAccess, Settings};
+use crate::data_dir::{DataDir, write_atomically};
+use crate::failure::{Exit, Failure, OrFail, Outcome};
+
+/// How the API of this process is guarded, and how its owner gets in.
+#[derive(Default)]
+pub(super) struct Guard {
+    pub(super) access: Option<Access>,
+    pub(super) credentials: Option<Credentials>,
+    /// The name others call it by, if one was given.
+    host: Option<String>,
+}
+
+/// The one user of a token made here.
+const OWNER: &str = "admin";
+
+impl Guard {
+    /// Reads or makes certificate and tokens, if `listener` needs them.
+    pub(super) fn prepare(settings: &Settings, data_dir: &DataDir, listener: &TcpListener) -> Outcome<Self> {
+        let access = &settings.api_access;
+        let ip = listener.local_addr()?.ip();
+        if ip.is_loopback() && !access.is_asked_for() {
+            return Ok(Self::default());
+        }
+        let (tokens, token) = tokens(access, data_dir)?;
+        let (certificates, key, authority) = match &access.certificate {
+            Some((certificates, key)) => {
+                (read(certificates)?, read(key)?, access.authority.as_deref().map(read).transpose()?)
+            }
+            None => {
+                let issued = pki::issue(&data_dir.join("pki"), &hosts(access, ip))
+                    .or_fail(Exit::Failure, || "cannot make a certificate for the API".to_owned())?;
+                (issued.certificate, issued.key, Some(issued.authority))
+            }
+        };
+        let access = Access::new(&certificates, &key, tokens)
+            .or_fail(Exit::Usage, || "cannot guard the API".to_owned())?;
+        let credentials = Some(Credentials { authority, token });
+        Ok(Self { access: Some(access), credentials, host: settings.api_access.hosts.first().cloned() })
+    }
+
+    /// The URL at which clients reach `listener`.
+    pub(super) fn url(&self, listener: &TcpListener) -> Outcome<Url> {
+        let address = address_of(listener)?;
+        let url = match (&self.access, &self.host) {
+            (None, _) => format!("http://{address}"),
+            (Some(_), None) => format!("https://{address}"),
+            (Some(_), Some(host)) if host.contains(':') => format!("https://[{host}]:{}", address.port()),
+            (Some(_), Some(host)) => format!("https://{host}:{}", address.port()),
+        };
+        Ok(url.parse()?)
+    }
+}
+
+/// Everything the API may be called by.
+fn hosts(access: &ApiAccess, ip: IpAddr) -> Vec<String> {
+    let mut hosts = access.hosts.clone();
+    hosts.extend(["localhost", "127.0.0.1", "::1"].map(str::to_owned));
+    if !ip.is_unspecified() {
+        hosts.push(ip.to_string());
+    }
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    hosts.extend((!name.is_empty()).then_some(name));
+    hosts.sort();
+    hosts.dedup();
+    hosts
+}
+
+/// The tokens that let somebody in, and the one for the kubeconfig.
+fn tokens(access: &ApiAccess, data_dir: &DataDir) -> Outcome<(Tokens, String)> {
+    if let Some(path) = &access.tokens {
+        let file = read(path)?;
+        let tokens = Tokens::parse(&file).or_fail(Exit::Usage, || format!("cannot use {}", path.display()))?;
+        let token = tokens.first().unwrap_or_default().to_owned();
+        return Ok((tokens, token));
+    }
+    let path = data_dir.join("pki").join("token");
+    let token = match fs::read_to_string(&path) {
+        Ok(token) if !token.trim().is_empty() => token.trim().to_owned(),
+        _ => {
+            let token = random_token()?;
+            fs::create_dir_all(data_dir.join("pki"))
+                .and_then(|()| write_atomically(&path, format!("{token}\n").as_bytes(), 0o600))
+                .or_fail(Exit::Failure, || format!("cannot write {}", path.display()))?;
+            token
+        }
+    };
+    Ok((Tokens::default().with(&token, OWNER), token))
+}
+
+/// 256 bits that nobody guesses.
+fn random_token() -> Outcome<String> {
+    let mut bytes = [0; 32];
+    OsRng.try_fill_bytes(&mut bytes).map_err(|error| Failure::text(Exit::Failure, format!("no randomness: {error}")))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+fn read(path: &Path) -> Outcome<String> {
+    fs::read_to_string(path).or_fail(Exit::Usage, || format!("cannot read {}", path.display()))
+}
