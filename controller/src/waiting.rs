@@ -24,7 +24,9 @@ pub async fn run(client: Client, shutdown: CancellationToken) {
     for kind in kinds::all().iter().filter(|kind| !kind.reconciled) {
         tasks.spawn(report(client.clone(), kind));
     }
-    shutdown.run_until_cancelled(tasks.join_all()).await;
+    // Also with nothing to do: a role ends when it is told to.
+    shutdown.cancelled().await;
+    tasks.shutdown().await;
 }
 
 async fn report(client: Client, kind: &'static Kind) {

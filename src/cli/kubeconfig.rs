@@ -36,7 +36,8 @@ impl Command {
         self.adapt(&mut ours)?;
         let Some(target) = &self.merge else { return output::print(&serde_yaml_ng::to_string(&ours)?) };
         let target = target.clone().or_else(|| default_file(invocation)).ok_or_else(|| {
-            Failure::text(Exit::Usage, "no home directory to look for .kube/config in").next("name the file: --merge FILE")
+            Failure::text(Exit::Usage, "no home directory to look for .kube/config in")
+                .next("name the file: --merge FILE")
         })?;
         let merged = match read(&target)? {
             Some(theirs) => merge(theirs, ours),

@@ -4,8 +4,8 @@ use std::fs;
 use std::net::IpAddr;
 use std::path::Path;
 
-use rand::rngs::OsRng;
 use rand::TryRngCore as _;
+use rand::rngs::OsRng;
 use tokio::net::TcpListener;
 use url::Url;
 use weir_standalone::api::{Access, Credentials, Tokens};
@@ -47,8 +47,8 @@ impl Guard {
                 (issued.certificate, issued.key, Some(issued.authority))
             }
         };
-        let access = Access::new(&certificates, &key, tokens)
-            .or_fail(Exit::Usage, || "cannot guard the API".to_owned())?;
+        let access =
+            Access::new(&certificates, &key, tokens).or_fail(Exit::Usage, || "cannot guard the API".to_owned())?;
         let credentials = Some(Credentials { authority, token });
         Ok(Self { access: Some(access), credentials, host: settings.api_access.hosts.first().cloned() })
     }
@@ -105,7 +105,9 @@ fn tokens(access: &ApiAccess, data_dir: &DataDir) -> Outcome<(Tokens, String)> {
 /// 256 bits that nobody guesses.
 fn random_token() -> Outcome<String> {
     let mut bytes = [0; 32];
-    OsRng.try_fill_bytes(&mut bytes).map_err(|error| Failure::text(Exit::Failure, format!("no randomness: {error}")))?;
+    OsRng
+        .try_fill_bytes(&mut bytes)
+        .map_err(|error| Failure::text(Exit::Failure, format!("no randomness: {error}")))?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 

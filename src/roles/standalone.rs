@@ -192,7 +192,9 @@ impl Running {
         });
         let (api, stop) = (self.api.clone(), self.stop_control.clone());
         self.control.spawn(async move {
-            api.serve(listener, access, others, stop).await.or_fail(Exit::Failure, || "the API cannot be served".to_owned())
+            api.serve(listener, access, others, stop)
+                .await
+                .or_fail(Exit::Failure, || "the API cannot be served".to_owned())
         });
     }
 

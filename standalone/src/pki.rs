@@ -56,9 +56,9 @@ pub fn issue(directory: &Path, hosts: &[String]) -> Result<Issued, PkiError> {
     let params = authority_params()?;
     // The same name and key make the same authority: only its certificate says how long it is trusted.
     let issuer = Issuer::new(authority_params()?, &key);
-    let fresh = std::fs::metadata(&path).and_then(|file| file.modified()).is_ok_and(|made| {
-        made.elapsed().is_ok_and(|age| age < AUTHORITY_LIFE - RENEW_BEFORE)
-    });
+    let fresh = std::fs::metadata(&path)
+        .and_then(|file| file.modified())
+        .is_ok_and(|made| made.elapsed().is_ok_and(|age| age < AUTHORITY_LIFE - RENEW_BEFORE));
     let authority = match read(&path)? {
         Some(pem) if fresh => pem,
         _ => {

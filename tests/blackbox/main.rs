@@ -6,6 +6,7 @@ mod crash;
 mod delivery;
 mod foreign;
 mod ingress;
+mod kubectl;
 mod readme;
 mod standalone;
 mod support;

@@ -36,11 +36,7 @@ impl TlsListener {
     }
 }
 
-async fn accept(
-    listener: TcpListener,
-    acceptor: TlsAcceptor,
-    ready: mpsc::Sender<(TlsStream<TcpStream>, SocketAddr)>,
-) {
+async fn accept(listener: TcpListener, acceptor: TlsAcceptor, ready: mpsc::Sender<(TlsStream<TcpStream>, SocketAddr)>) {
     let handshakes = Arc::new(Semaphore::new(HANDSHAKES));
     while let Ok(permit) = Arc::clone(&handshakes).acquire_owned().await {
         let (connection, peer) = match listener.accept().await {

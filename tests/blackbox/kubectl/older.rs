@@ -1,0 +1,1 @@
+//! Older manifests, as people still have them, beside their current forms.
