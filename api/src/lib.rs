@@ -18,6 +18,7 @@ pub mod eventing;
 pub mod kinds;
 pub mod observed;
 pub mod resources;
+mod schema;
 pub mod sink;
 pub mod status;
 pub mod validation;
