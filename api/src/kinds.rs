@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::admission::{Admit, Admitted, Context, admit_as};
 use crate::crd;
 use crate::eventing::{Broker, EventPolicy, EventType, KafkaSink, Trigger, event_type};
+use crate::messaging::{Channel, InMemoryChannel, KafkaChannel, NatsJetStreamChannel, Subscription, kafka_channel};
 use crate::validation::FieldErrors;
 
 /// One kind, in all the versions it is served at.
@@ -58,6 +59,11 @@ static KINDS: LazyLock<Vec<Kind>> = LazyLock::new(|| {
             .waiting(),
         Kind::of::<EventPolicy>().waiting(),
         Kind::of::<KafkaSink>().waiting(),
+        Kind::of::<Channel>().waiting(),
+        Kind::of::<InMemoryChannel>().waiting(),
+        Kind::of::<KafkaChannel>().also::<kafka_channel::v1::KafkaChannel>(Conversion::NONE).waiting(),
+        Kind::of::<NatsJetStreamChannel>().waiting(),
+        Kind::of::<Subscription>().waiting(),
     ]
 });
 
