@@ -12,7 +12,9 @@ use serde_json::Value;
 use crate::admission::{Admit, Admitted, Context, admit_as};
 use crate::crd;
 use crate::eventing::{Broker, EventPolicy, EventType, KafkaSink, Trigger, event_type};
+use crate::flows::{Parallel, Sequence};
 use crate::messaging::{Channel, InMemoryChannel, KafkaChannel, NatsJetStreamChannel, Subscription, kafka_channel};
+use crate::sinks::JobSink;
 use crate::validation::FieldErrors;
 
 /// One kind, in all the versions it is served at.
@@ -64,6 +66,9 @@ static KINDS: LazyLock<Vec<Kind>> = LazyLock::new(|| {
         Kind::of::<KafkaChannel>().also::<kafka_channel::v1::KafkaChannel>(Conversion::NONE).waiting(),
         Kind::of::<NatsJetStreamChannel>().waiting(),
         Kind::of::<Subscription>().waiting(),
+        Kind::of::<Sequence>().waiting(),
+        Kind::of::<Parallel>().waiting(),
+        Kind::of::<JobSink>().waiting(),
     ]
 });
 
