@@ -146,4 +146,6 @@ fn overlay(object: &mut Value, before: &Value, after: &Value) {
 }
 
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;

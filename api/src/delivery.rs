@@ -50,6 +50,13 @@ impl DeliverySpec {
         }
     }
 
+    /// Gives the dead letter sink's reference the namespace of the object that holds these options.
+    pub fn default_namespace(&mut self, namespace: &str) {
+        if let Some(sink) = &mut self.dead_letter_sink {
+            sink.default_namespace(namespace);
+        }
+    }
+
     /// Adds every rule these options break.
     ///
     /// Knative guards `timeout` and `retryAfterMax` with feature flags because not all its data planes have them; ours

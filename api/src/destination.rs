@@ -60,11 +60,7 @@ impl Destination {
                         let detail = "next to ref the URI is resolved against it and has to be relative";
                         errors.push(FieldError::invalid(path.field("uri"), uri, detail));
                     }
-                    (Some((_, Ok(url))), None) if matches!(url.scheme(), "http" | "https") && url.has_host() => {}
-                    (Some((uri, _)), None) => {
-                        let detail = "expected an absolute URL such as http://host/path (schemes: http, https)";
-                        errors.push(FieldError::invalid(path.field("uri"), uri, detail));
-                    }
+                    (Some((uri, _)), None) => validate_url(uri, &path.field("uri"), errors),
                 }
             }
         }
@@ -72,6 +68,15 @@ impl Destination {
             let shown = certs.lines().next().unwrap_or_default();
             errors.push(FieldError::invalid(path.field("CACerts"), &shown, "expected a PEM block of type CERTIFICATE"));
         }
+    }
+}
+
+/// Adds an error if `text` is no URL that events can be posted to.
+pub(crate) fn validate_url(text: &str, path: &Path, errors: &mut Vec<FieldError>) {
+    let usable = |url: Url| matches!(url.scheme(), "http" | "https") && url.has_host();
+    if !Url::parse(text).is_ok_and(usable) {
+        let detail = "expected an absolute URL such as http://host/path (schemes: http, https)";
+        errors.push(FieldError::invalid(path.clone(), &text, detail));
     }
 }
 

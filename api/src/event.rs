@@ -18,6 +18,7 @@ mod validate;
 pub mod wire;
 
 pub use builder::EventBuilder;
+pub(crate) use syntax::is_uri_reference;
 pub use validate::{InvalidEvent, MAX_ATTRIBUTES_BYTES, Rule};
 
 /// A CloudEvent: context attributes and, if present, data.

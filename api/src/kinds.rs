@@ -11,7 +11,10 @@ use serde_json::Value;
 
 use crate::admission::{Admit, Admitted, Context, admit_as};
 use crate::crd;
-use crate::eventing::{Broker, Trigger};
+use crate::eventing::{Broker, EventPolicy, EventType, KafkaSink, Trigger, event_type};
+use crate::flows::{Parallel, Sequence};
+use crate::messaging::{Channel, InMemoryChannel, KafkaChannel, NatsJetStreamChannel, Subscription, kafka_channel};
+use crate::sinks::JobSink;
 use crate::validation::FieldErrors;
 
 /// One kind, in all the versions it is served at.
@@ -52,6 +55,20 @@ static KINDS: LazyLock<Vec<Kind>> = LazyLock::new(|| {
     vec![
         Kind::of::<Broker>(), //
         Kind::of::<Trigger>(),
+        Kind::of::<EventType>()
+            .also::<event_type::v1beta1::EventType>(event_type::convert::V1BETA1)
+            .also::<event_type::v1beta3::EventType>(event_type::convert::V1BETA3)
+            .waiting(),
+        Kind::of::<EventPolicy>().waiting(),
+        Kind::of::<KafkaSink>().waiting(),
+        Kind::of::<Channel>().waiting(),
+        Kind::of::<InMemoryChannel>().waiting(),
+        Kind::of::<KafkaChannel>().also::<kafka_channel::v1::KafkaChannel>(Conversion::NONE).waiting(),
+        Kind::of::<NatsJetStreamChannel>().waiting(),
+        Kind::of::<Subscription>().waiting(),
+        Kind::of::<Sequence>().waiting(),
+        Kind::of::<Parallel>().waiting(),
+        Kind::of::<JobSink>().waiting(),
     ]
 });
 
@@ -75,7 +92,6 @@ impl Kind {
     }
 
     /// Served as `K` too, a version that is not the stored one.
-    #[expect(dead_code, reason = "the first kind with two versions is on its way")]
     fn also<K: Admit + CustomResourceExt>(mut self, conversion: Conversion) -> Self {
         crd::add_version(&mut self.definition, crd::of::<K>());
         self.versions.push(Version { name: K::version(&()).into_owned(), admit: admit_as::<K>, conversion });
@@ -83,7 +99,6 @@ impl Kind {
     }
 
     /// A kind no reconciler of this build acts on yet.
-    #[expect(dead_code, reason = "the first such kind is on its way")]
     fn waiting(mut self) -> Self {
         self.reconciled = false;
         self

@@ -10,7 +10,7 @@ pub(super) fn has_control(text: &str) -> bool {
 }
 
 /// Whether `text` is a URI-reference (RFC 3986, 4.1). Non-ASCII characters pass too (RFC 3987): producers send them.
-pub(super) fn is_uri_reference(text: &str) -> bool {
+pub(crate) fn is_uri_reference(text: &str) -> bool {
     match split_scheme(text) {
         Some((_, rest)) => is_uri_rest(rest),
         None => false,

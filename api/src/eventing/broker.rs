@@ -98,10 +98,7 @@ impl Admit for Broker {
         {
             config.namespace = Some(namespace.clone());
         }
-        let delivery = self.spec.delivery.get_or_insert_with(DeliverySpec::broker_default);
-        if let Some(sink) = &mut delivery.dead_letter_sink {
-            sink.default_namespace(&namespace);
-        }
+        self.spec.delivery.get_or_insert_with(DeliverySpec::broker_default).default_namespace(&namespace);
     }
 
     fn validate(&self, old: Option<&Self>) -> Vec<FieldError> {

@@ -1,3 +1,5 @@
+mod kinds;
+
 use super::annotations::{Durability, LogOptions, TriggerOptions};
 use crate::resources::{Order, Start};
 

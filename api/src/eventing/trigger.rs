@@ -13,6 +13,7 @@ use crate::admission::Admit;
 use crate::condition::Condition;
 use crate::delivery::{DeliverySpec, DeliveryStatus};
 use crate::destination::{Destination, KReference};
+use crate::schema::any_object;
 use crate::validation::{FieldError, Path, Problem};
 
 /// Label that names a Trigger's Broker; admission sets it.
@@ -84,7 +85,7 @@ pub struct SubscriptionsApiFilter {
     pub any: Option<Vec<SubscriptionsApiFilter>>,
     /// The nested filter does not match.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "nested")]
+    #[schemars(schema_with = "any_object")]
     pub not: Option<Box<SubscriptionsApiFilter>>,
     /// Every named attribute equals its value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -100,14 +101,10 @@ pub struct SubscriptionsApiFilter {
     pub cesql: Option<String>,
 }
 
-/// A filter inside a filter. A CRD's schema cannot refer to itself, so the API server sees any object here, as in
+/// Filters inside a filter. A CRD's schema cannot refer to itself, so the API server sees any object there, as in
 /// Knative's schema; admission checks the rest.
-fn nested(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({"type": "object", "x-kubernetes-preserve-unknown-fields": true})
-}
-
 fn nested_list(generator: &mut SchemaGenerator) -> Schema {
-    json_schema!({"type": "array", "items": nested(generator)})
+    json_schema!({"type": "array", "items": any_object(generator)})
 }
 
 /// What is known of a Trigger.
@@ -206,8 +203,8 @@ impl Admit for Trigger {
         }
         self.spec.filter.get_or_insert_default();
         self.spec.subscriber.default_namespace(&namespace);
-        if let Some(sink) = self.spec.delivery.as_mut().and_then(|delivery| delivery.dead_letter_sink.as_mut()) {
-            sink.default_namespace(&namespace);
+        if let Some(delivery) = &mut self.spec.delivery {
+            delivery.default_namespace(&namespace);
         }
     }
 
