@@ -12,6 +12,10 @@ use serde_json::Value;
 use crate::admission::{Admit, Admitted, Context, admit_as};
 use crate::crd;
 use crate::eventing::{Broker, Trigger};
+use crate::sources::{
+    ApiServerSource, AwsSqsSource, ContainerSource, GitHubSource, IntegrationSource, KafkaSource, KafkaSourceV1,
+    PingSource, PingSourceV1Beta2, SinkBinding, WebhookSource,
+};
 use crate::validation::FieldErrors;
 
 /// One kind, in all the versions it is served at.
@@ -52,6 +56,15 @@ static KINDS: LazyLock<Vec<Kind>> = LazyLock::new(|| {
     vec![
         Kind::of::<Broker>(), //
         Kind::of::<Trigger>(),
+        Kind::of::<PingSource>().also::<PingSourceV1Beta2>(Conversion::NONE).waiting(),
+        Kind::of::<ApiServerSource>().waiting(),
+        Kind::of::<ContainerSource>().waiting(),
+        Kind::of::<SinkBinding>().waiting(),
+        Kind::of::<IntegrationSource>().waiting(),
+        Kind::of::<KafkaSource>().also::<KafkaSourceV1>(Conversion::NONE).waiting(),
+        Kind::of::<GitHubSource>().waiting(),
+        Kind::of::<AwsSqsSource>().waiting(),
+        Kind::of::<WebhookSource>().waiting(),
     ]
 });
 
@@ -69,12 +82,12 @@ pub fn find(api_version: &str, kind: &str) -> Option<&'static Kind> {
 impl Kind {
     /// A kind that is stored as `K`.
     fn of<K: Admit + CustomResourceExt>() -> Self {
-        let version = Version { name: K::version(&()).into_owned(), admit: admit_as::<K>, conversion: Conversion::NONE };
+        let version =
+            Version { name: K::version(&()).into_owned(), admit: admit_as::<K>, conversion: Conversion::NONE };
         Self { definition: crd::of::<K>(), reconciled: true, versions: vec![version] }
     }
 
     /// Served as `K` too, a version that is not the stored one.
-    #[expect(dead_code, reason = "the first kind with two versions is on its way")]
     fn also<K: Admit + CustomResourceExt>(mut self, conversion: Conversion) -> Self {
         crd::add_version(&mut self.definition, crd::of::<K>());
         self.versions.push(Version { name: K::version(&()).into_owned(), admit: admit_as::<K>, conversion });
@@ -82,7 +95,6 @@ impl Kind {
     }
 
     /// A kind no reconciler of this build acts on yet.
-    #[expect(dead_code, reason = "the first such kind is on its way")]
     fn waiting(mut self) -> Self {
         self.reconciled = false;
         self

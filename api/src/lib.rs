@@ -2,6 +2,7 @@
 //!
 //! * [`event`]: a CloudEvent and its encodings.
 //! * [`eventing`]: the resource types a person writes (Broker, Trigger), with their defaults and validation.
+//! * [`sources`]: the same for the kinds that turn outside happenings into events.
 //! * [`destination`], [`delivery`], [`condition`], [`status`]: the duck types those share.
 //! * [`resources`]: what the data plane runs, resolved from those by the controller; [`observed`]: what it answers.
 //! * [`admission`], [`validation`]: defaults, rules and immutability of those types, one place for both API servers;
@@ -19,6 +20,7 @@ pub mod kinds;
 pub mod observed;
 pub mod resources;
 pub mod sink;
+pub mod sources;
 pub mod status;
 pub mod validation;
 
