@@ -126,11 +126,12 @@ fn stamp_user<K: Admit>(object: &mut K, exists: bool, user: &str) {
     annotations.insert(format!("{group}/lastModifier"), user.to_owned());
 }
 
-/// Brings into `object` what defaulting changed, and nothing else: fields our types do not have, key order and the
+/// Brings into `object` what defaulting set, changed or took away, and nothing else: fields our types do not have, key order and the
 /// spelling of numbers stay as the client wrote them.
 fn overlay(object: &mut Value, before: &Value, after: &Value) {
     match (object, before, after) {
         (Value::Object(object), Value::Object(before), Value::Object(after)) => {
+            object.retain(|key, _| !before.contains_key(key) || after.contains_key(key));
             for (key, after) in after {
                 match (object.get_mut(key), before.get(key)) {
                     (_, Some(before)) if before == after => {}

@@ -15,6 +15,10 @@ use crate::eventing::{Broker, EventPolicy, EventType, KafkaSink, Trigger, event_
 use crate::flows::{Parallel, Sequence};
 use crate::messaging::{Channel, InMemoryChannel, KafkaChannel, NatsJetStreamChannel, Subscription, kafka_channel};
 use crate::sinks::JobSink;
+use crate::sources::{
+    ApiServerSource, AwsSqsSource, ContainerSource, GitHubSource, IntegrationSource, KafkaSource, KafkaSourceV1,
+    PingSource, PingSourceV1Beta2, SinkBinding, WebhookSource,
+};
 use crate::validation::FieldErrors;
 
 /// One kind, in all the versions it is served at.
@@ -52,8 +56,26 @@ impl Conversion {
 
 /// The rows. A new kind is a new row; nothing else names it.
 static KINDS: LazyLock<Vec<Kind>> = LazyLock::new(|| {
+    // Of two kinds with one name, which only older manifests have, clients take the one whose group comes first.
     vec![
-        Kind::of::<Broker>(), //
+        Kind::of::<Sequence>().waiting(),
+        Kind::of::<Parallel>().waiting(),
+        Kind::of::<Channel>().waiting(),
+        Kind::of::<InMemoryChannel>().waiting(),
+        Kind::of::<KafkaChannel>().also::<kafka_channel::v1::KafkaChannel>(Conversion::NONE).waiting(),
+        Kind::of::<NatsJetStreamChannel>().waiting(),
+        Kind::of::<Subscription>().waiting(),
+        Kind::of::<PingSource>().also::<PingSourceV1Beta2>(Conversion::NONE).waiting(),
+        Kind::of::<ApiServerSource>().waiting(),
+        Kind::of::<ContainerSource>().waiting(),
+        Kind::of::<SinkBinding>().waiting(),
+        Kind::of::<IntegrationSource>().waiting(),
+        Kind::of::<KafkaSource>().also::<KafkaSourceV1>(Conversion::NONE).waiting(),
+        Kind::of::<GitHubSource>().waiting(),
+        Kind::of::<AwsSqsSource>().waiting(),
+        Kind::of::<WebhookSource>().waiting(),
+        Kind::of::<JobSink>().waiting(),
+        Kind::of::<Broker>(),
         Kind::of::<Trigger>(),
         Kind::of::<EventType>()
             .also::<event_type::v1beta1::EventType>(event_type::convert::V1BETA1)
@@ -61,14 +83,6 @@ static KINDS: LazyLock<Vec<Kind>> = LazyLock::new(|| {
             .waiting(),
         Kind::of::<EventPolicy>().waiting(),
         Kind::of::<KafkaSink>().waiting(),
-        Kind::of::<Channel>().waiting(),
-        Kind::of::<InMemoryChannel>().waiting(),
-        Kind::of::<KafkaChannel>().also::<kafka_channel::v1::KafkaChannel>(Conversion::NONE).waiting(),
-        Kind::of::<NatsJetStreamChannel>().waiting(),
-        Kind::of::<Subscription>().waiting(),
-        Kind::of::<Sequence>().waiting(),
-        Kind::of::<Parallel>().waiting(),
-        Kind::of::<JobSink>().waiting(),
     ]
 });
 
