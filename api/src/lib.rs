@@ -6,7 +6,7 @@
 //! * [`destination`], [`delivery`], [`condition`], [`status`]: the duck types those share.
 //! * [`resources`]: what the data plane runs, resolved from those by the controller; [`observed`]: what it answers.
 //! * [`admission`], [`validation`]: defaults, rules and immutability of those types, one place for both API servers;
-//!   [`kinds`]: the list of all kinds; [`crd`]: their CustomResourceDefinitions.
+//!   [`kinds`]: the list of all kinds; [`crd`]: their CustomResourceDefinitions; [`legacy`]: older manifests of them.
 //! * [`sink`]: where a source, or a replay, hands its events to.
 
 pub mod admission;

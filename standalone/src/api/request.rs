@@ -6,13 +6,10 @@ use http::request::Parts;
 use http::{HeaderMap, header};
 use http_body_util::{BodyExt, Limited};
 use serde_json::Value;
-use weir_api::legacy::Legacy;
+use weir_api::legacy::{CONVERTED_FROM, Legacy};
 
 use super::failure::Failure;
 use super::registry::{Kind, Registry};
-
-/// Label of objects that only their older form shows under its name.
-const CONVERTED_FROM: &str = "weir.dev/converted-from";
 
 /// Largest request body: what Kubernetes (through etcd) takes for an object.
 pub(crate) const BODY_LIMIT_BYTES: usize = 3 << 19;
@@ -100,8 +97,7 @@ impl<'a> Target<'a> {
     /// The label selector that goes without saying, for a form that shows only what was written in it.
     pub(crate) fn own_label(&self) -> Option<(&'static str, String)> {
         let legacy = self.older?.legacy;
-        let value = format!("{}.{}.{}", legacy.kind, legacy.version, legacy.group);
-        legacy.only_own().then_some((CONVERTED_FROM, value))
+        legacy.only_own().then(|| (CONVERTED_FROM, legacy.name()))
     }
 
     /// `apiVersion` of the current form.

@@ -239,7 +239,11 @@ where
     };
     let mut response = json_response(code, body);
     for warning in &writing.warnings {
-        let text = warning.replace('\\', "\\\\").replace('"', "\\\"");
+        // What cannot stand in a header, a line break in a field's name say, is shown as Rust writes it.
+        let plain =
+            |c: char| if c == ' ' || c.is_ascii_graphic() { c.to_string() } else { c.escape_default().to_string() };
+        let text: String = warning.chars().map(plain).collect();
+        let text = text.replace('\\', "\\\\").replace('"', "\\\"");
         if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{text}\"")) {
             response.headers_mut().append(header::WARNING, value);
         }

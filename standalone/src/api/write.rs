@@ -65,7 +65,7 @@ impl Writing<'_> {
 
     /// POST of a new object.
     pub(crate) async fn create(&mut self, body: Value) -> Result<Written, Failure> {
-        let body = self.take_in(body).await?;
+        let (body, companions) = self.take_in(body, None)?;
         let generated = metadata::text(&body, "name").is_empty();
         let prefix = metadata::text(&body, "generateName").to_owned();
         for attempt in 0.. {
@@ -75,7 +75,7 @@ impl Writing<'_> {
             }
             match self.create_once(object, None).await {
                 Err(failure) if failure.reason == "AlreadyExists" && generated && attempt == 0 => {}
-                outcome => return outcome,
+                outcome => return self.with_companions(outcome?, companions).await,
             }
         }
         Err(Failure::internal("no name could be generated"))
@@ -122,13 +122,15 @@ impl Writing<'_> {
 
     /// PUT of an object or its status.
     pub(crate) async fn update(&mut self, body: Value) -> Result<Written, Failure> {
-        let body = self.take_in(body).await?;
+        let stored = self.stored();
+        let (body, companions) = self.take_in(body, stored.as_ref())?;
         let name = self.target.name.unwrap_or_default();
         if metadata::text(&body, "resourceVersion").is_empty() && self.kind().custom {
             let cause = Cause::invalid("metadata.resourceVersion", "0x0", "must be specified for an update");
             return Err(Failure::invalid(self.kind(), name, &[cause]));
         }
-        self.change(|_| Ok(Proposal { object: body.clone(), applied: None })).await
+        let written = self.change(|_| Ok(Proposal { object: body.clone(), applied: None })).await?;
+        self.with_companions(written, companions).await
     }
 
     /// PATCH of an object or its status.
@@ -179,43 +181,65 @@ impl Writing<'_> {
                     Some(older) => change(&older.legacy.from_current(live.clone()))?,
                     None => change(live)?,
                 };
-                taken = Taken::from(object, &target, strict)?;
+                taken = Taken::from(object, &target, strict, Some(live))?;
                 Ok(Proposal { object: taken.object.take(), applied: None })
             })
             .await?;
         self.warnings.append(&mut taken.warnings);
-        // Not before: the patch may not have been possible at all.
-        self.create_companions(taken.companions).await?;
+        self.with_companions(written, taken.companions).await
+    }
+
+    /// The object as it is stored, if the request names one that is there.
+    fn stored(&self) -> Option<Value> {
+        let key = Key::new(self.target.namespace_or_empty(), self.target.name?);
+        Some(self.show(&*self.inner.store.get(self.kind().resource, &key)?))
+    }
+
+    /// A body as a client sent it, in its current form, without what is not known; and what has to exist beside it.
+    fn take_in(&mut self, body: Value, stored: Option<&Value>) -> Result<(Value, Vec<Value>), Failure> {
+        let mut taken = Taken::from(body, &self.target, self.params.field_validation, stored)?;
+        self.warnings.append(&mut taken.warnings);
+        Ok((taken.object, taken.companions))
+    }
+
+    /// Sees to what an older form stands for beside its object, which owns it.
+    async fn with_companions(&self, written: Written, companions: Vec<Value>) -> Result<Written, Failure> {
+        if self.params.dry_run {
+            return Ok(written);
+        }
+        for mut companion in companions {
+            let of = |field: &str| companion.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+            let (api_version, kind) = (of("apiVersion"), of("kind"));
+            let group = api_version.split_once('/').map_or("", |(group, _)| group);
+            let Some(kind) = self.inner.registry.named(group, &kind) else { continue };
+            let name = metadata::text(&companion, "name").to_owned();
+            let owner = json!({
+                "apiVersion": self.api_version,
+                "kind": self.kind().kind,
+                "name": metadata::text(&written.object, "name"),
+                "uid": metadata::text(&written.object, "uid"),
+                "controller": true,
+                "blockOwnerDeletion": true,
+            });
+            metadata::of(&mut companion).insert("ownerReferences".to_owned(), json!([owner]));
+            let params = Params { field_manager: "weir".to_owned(), force: true, ..Params::default() };
+            let target = Target::stored(kind, self.target.namespace, Some(&name));
+            let mut writing = Writing {
+                inner: self.inner,
+                target,
+                params: &params,
+                user: self.user,
+                manager: "weir",
+                api_version: &api_version,
+                warnings: Vec::new(),
+            };
+            Box::pin(writing.patch(PatchBody::Apply(companion))).await?;
+        }
         Ok(written)
     }
 
-    /// A body as a client sent it, in its current form, without what is not known.
-    async fn take_in(&mut self, body: Value) -> Result<Value, Failure> {
-        let mut taken = Taken::from(body, &self.target, self.params.field_validation)?;
-        self.warnings.append(&mut taken.warnings);
-        self.create_companions(taken.companions).await?;
-        Ok(taken.object)
-    }
-
-    /// Creates what an older form stands for beside its object, unless it is there.
-    async fn create_companions(&self, companions: Vec<Value>) -> Result<(), Failure> {
-        for companion in companions {
-            let text = |field: &str| companion.get(field).and_then(Value::as_str).unwrap_or_default();
-            let (group, _) = text("apiVersion").split_once('/').unwrap_or_default();
-            let Some(kind) = self.inner.registry.named(group, text("kind")) else { continue };
-            let target = Target::stored(kind, self.target.namespace, None);
-            let api_version = target.api_version();
-            let mut writing = Writing { target, api_version: &api_version, warnings: Vec::new(), ..*self };
-            match Box::pin(writing.create(companion)).await {
-                Err(failure) if failure.reason == "AlreadyExists" => {}
-                outcome => drop(outcome?),
-            }
-        }
-        Ok(())
-    }
-
     /// Server-side apply.
-    async fn apply(&mut self, mut body: Value) -> Result<Written, Failure> {
+    async fn apply(&mut self, body: Value) -> Result<Written, Failure> {
         if self.params.field_manager.is_empty() {
             return Err(Failure::invalid_options(
                 "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch",
@@ -224,7 +248,8 @@ impl Writing<'_> {
         if body.pointer("/metadata/managedFields").is_some_and(|fields| !fields.is_null() && *fields != json!([])) {
             return Err(Failure::bad_request("metadata.managedFields must be nil"));
         }
-        body = self.take_in(body).await?;
+        let stored = self.stored();
+        let (mut body, companions) = self.take_in(body, stored.as_ref())?;
         metadata::of(&mut body).remove("managedFields");
         let name = self.target.name.unwrap_or_default();
         let now = now();
@@ -238,7 +263,7 @@ impl Writing<'_> {
                 match self.create_once(applied.object.take(), Some(applied)).await {
                     // Somebody was faster: apply to what they made.
                     Err(failure) if failure.reason == "AlreadyExists" && !self.params.dry_run => continue,
-                    outcome => return outcome,
+                    outcome => return self.with_companions(outcome?, companions).await,
                 }
             }
             let this = &*self;
@@ -251,7 +276,7 @@ impl Writing<'_> {
             match outcome {
                 // Deleted since: create it after all.
                 Err(failure) if failure.reason == "NotFound" => {}
-                outcome => return outcome,
+                outcome => return self.with_companions(outcome?, companions).await,
             }
         }
         Err(Failure::stale(self.kind(), name))
@@ -439,14 +464,20 @@ struct Taken {
 }
 
 impl Taken {
-    fn from(mut object: Value, target: &Target<'_>, validation: FieldValidation) -> Result<Self, Failure> {
+    /// `stored` is the object as it is, in its current form, if there is one.
+    fn from(
+        mut object: Value,
+        target: &Target<'_>,
+        validation: FieldValidation,
+        stored: Option<&Value>,
+    ) -> Result<Self, Failure> {
         let mut unknown = Vec::new();
         metadata::accept(&mut object, target, &mut unknown)?;
         let mut taken = Self { object, ..Self::default() };
         if let Some(older) = target.older {
             let (api_version, kind) = target.shown_as();
             let name = metadata::text(&taken.object, "name").to_owned();
-            let converted = older.legacy.to_current(taken.object).map_err(|errors| {
+            let converted = older.legacy.to_current(taken.object, stored).map_err(|errors| {
                 Failure::bad_request(format!("{api_version} {kind} {name:?} cannot be converted: {errors}"))
             })?;
             taken = Self { object: converted.object, warnings: converted.warnings, companions: converted.companions };
