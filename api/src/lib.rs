@@ -2,6 +2,7 @@
 //!
 //! * [`event`]: a CloudEvent and its encodings.
 //! * [`eventing`]: the resource types a person writes (Broker, Trigger), with their defaults and validation.
+//! * [`names`]: what names of objects look like.
 //! * [`destination`], [`delivery`], [`condition`], [`status`]: the duck types those share.
 //! * [`resources`]: what the data plane runs, resolved from those by the controller; [`observed`]: what it answers.
 //! * [`admission`], [`validation`]: defaults, rules and immutability of those types, one place for both API servers;
@@ -16,6 +17,7 @@ pub mod destination;
 pub mod event;
 pub mod eventing;
 pub mod kinds;
+pub mod names;
 pub mod observed;
 pub mod resources;
 pub mod sink;
