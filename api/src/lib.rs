@@ -2,7 +2,8 @@
 //!
 //! * [`event`]: a CloudEvent and its encodings.
 //! * [`eventing`]: the resource types a person writes (Broker, Trigger), with their defaults and validation.
-//! * [`names`]: what names of objects look like.
+//! * [`serving`]: the resource types of programs that scale with their requests (Service, Route …), likewise;
+//!   [`names`]: what names look like.
 //! * [`destination`], [`delivery`], [`condition`], [`status`]: the duck types those share.
 //! * [`resources`]: what the data plane runs, resolved from those by the controller; [`observed`]: what it answers.
 //! * [`admission`], [`validation`]: defaults, rules and immutability of those types, one place for both API servers;
@@ -20,6 +21,7 @@ pub mod kinds;
 pub mod names;
 pub mod observed;
 pub mod resources;
+pub mod serving;
 pub mod sink;
 pub mod status;
 pub mod validation;
