@@ -14,6 +14,7 @@ use crate::crd;
 use crate::eventing::{Broker, EventPolicy, EventType, KafkaSink, Trigger, event_type};
 use crate::flows::{Parallel, Sequence};
 use crate::messaging::{Channel, InMemoryChannel, KafkaChannel, NatsJetStreamChannel, Subscription, kafka_channel};
+use crate::serving;
 use crate::sinks::JobSink;
 use crate::sources::{
     ApiServerSource, AwsSqsSource, ContainerSource, GitHubSource, IntegrationSource, KafkaSource, KafkaSourceV1,
@@ -75,6 +76,15 @@ static KINDS: LazyLock<Vec<Kind>> = LazyLock::new(|| {
         Kind::of::<AwsSqsSource>().waiting(),
         Kind::of::<WebhookSource>().waiting(),
         Kind::of::<JobSink>().waiting(),
+        Kind::of::<serving::Service>().waiting(),
+        Kind::of::<serving::Configuration>().waiting(),
+        Kind::of::<serving::Revision>().waiting(),
+        Kind::of::<serving::Route>().waiting(),
+        Kind::of::<serving::DomainMapping>().waiting(),
+        Kind::of::<serving::PodAutoscaler>().waiting(),
+        Kind::of::<serving::Metric>().waiting(),
+        Kind::of::<serving::ServerlessService>().waiting(),
+        Kind::of::<serving::ClusterDomainClaim>().waiting(),
         Kind::of::<Broker>(),
         Kind::of::<Trigger>(),
         Kind::of::<EventType>()

@@ -1,8 +1,8 @@
 //! Weir's vocabulary: what two crates exchange or a wire carries. Plain data, no I/O.
 //!
 //! * [`event`]: a CloudEvent and its encodings.
-//! * [`eventing`], [`messaging`], [`flows`], [`sinks`], [`sources`]: the resource types a person writes, a module per API
-//!   group, with their defaults and validation.
+//! * [`eventing`], [`messaging`], [`flows`], [`sinks`], [`sources`], [`serving`]: the resource types a person writes, a
+//!   module per API group, with their defaults and validation.
 //! * [`destination`], [`delivery`], [`condition`], [`status`]: the duck types those share.
 //! * [`resources`]: what the data plane runs, resolved from those by the controller; [`observed`]: what it answers.
 //! * [`admission`], [`validation`]: defaults, rules and immutability of those types, one place for both API servers;
@@ -20,9 +20,13 @@ pub mod flows;
 pub mod kinds;
 pub mod legacy;
 pub mod messaging;
+pub mod names;
+pub mod observed;
 pub mod observed;
 pub mod resources;
+pub mod resources;
 mod schema;
+pub mod serving;
 pub mod sink;
 pub mod sinks;
 pub mod sources;

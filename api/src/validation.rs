@@ -33,6 +33,12 @@ impl Path {
     pub fn index(&self, index: usize) -> Self {
         Self(format!("{}[{index}]", self.0))
     }
+
+    /// An entry of this map whose keys are free: `metadata.labels[a.b/c]`.
+    #[must_use]
+    pub fn key(&self, key: &str) -> Self {
+        Self(format!("{}[{key}]", self.0))
+    }
 }
 
 impl Display for Path {

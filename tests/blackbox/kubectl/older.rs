@@ -116,7 +116,8 @@ async fn kinds_nobody_acts_on_yet_say_so() {
     with_each_kubectl(async |kubectl, _| {
         let manifest = example("current", "sequence");
         apply(kubectl, &manifest).await;
-        let ready = r#"{.status.conditions[?(@.type=="Ready")].status} {.status.conditions[?(@.type=="Ready")].reason}"#;
+        let ready =
+            r#"{.status.conditions[?(@.type=="Ready")].status} {.status.conditions[?(@.type=="Ready")].reason}"#;
         crate::support::eventually("the Sequence says that it waits", async || {
             let found = kubectl.path(&format!("sequence/{}", name_of(&manifest)), ready).await;
             if found == "Unknown NotImplementedYet" { Ok(()) } else { Err(found) }
