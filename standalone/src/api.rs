@@ -45,6 +45,7 @@ mod list;
 mod metadata;
 mod openapi;
 mod patch;
+mod protobuf;
 mod registry;
 mod request;
 mod reviews;

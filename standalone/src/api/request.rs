@@ -9,6 +9,7 @@ use serde_json::Value;
 use weir_api::legacy::{CONVERTED_FROM, Legacy};
 
 use super::failure::Failure;
+use super::protobuf::{self, ProtobufError};
 use super::registry::{Kind, Registry};
 
 /// Largest request body: what Kubernetes (through etcd) takes for an object.
@@ -222,7 +223,19 @@ pub(crate) fn decode(media_type: &str, body: &[u8]) -> Result<Value, Failure> {
         "application/yaml" | "application/x-yaml" | "text/yaml" | "application/apply-patch+yaml" => {
             serde_yaml_ng::from_slice(body).map_err(|error| invalid(&error))
         }
-        _ => Err(Failure::unsupported_media_type("application/json, application/yaml")),
+        protobuf::MEDIA_TYPE => protobuf::decode(body).map_err(|error| match error {
+            // What Kubernetes answers for custom kinds, and why.
+            ProtobufError::UnknownKind { .. } => {
+                let failure = Failure::unsupported_media_type("application/json, application/yaml");
+                Failure { message: format!("{}: {error}", failure.message), ..failure }
+            }
+            ProtobufError::NotKubernetes | ProtobufError::Malformed(_) | ProtobufError::Table(_) => {
+                Failure::bad_request(error.to_string())
+            }
+        }),
+        _ => Err(Failure::unsupported_media_type(
+            "application/json, application/yaml, application/vnd.kubernetes.protobuf",
+        )),
     }
 }
 
