@@ -22,8 +22,6 @@ pub mod legacy;
 pub mod messaging;
 pub mod names;
 pub mod observed;
-pub mod observed;
-pub mod resources;
 pub mod resources;
 mod schema;
 pub mod serving;

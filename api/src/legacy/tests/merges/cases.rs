@@ -17,6 +17,10 @@ fn flat(name: &str) -> Value {
     service(name)
 }
 
+fn channel() -> Value {
+    json!({"apiVersion": "messaging.knative.dev/v1", "kind": "Channel", "name": "c"})
+}
+
 pub(super) struct Case {
     pub(super) form: (&'static str, &'static str),
     /// The manifest as first applied.
@@ -65,14 +69,14 @@ pub(super) fn cases() -> Vec<Case> {
         ),
         case(
             PING,
-            json!({"schedule": "@daily", "jsonData": "{}"}),
+            json!({"schedule": "@daily", "jsonData": "{}", "sink": flat("s")}),
             json!({"data": "raw", "contentType": "text/plain"}),
             json!({"jsonData": "b"}),
             json!({"data": r#"{"body":"b"}"#, "contentType": "application/json"}),
         ),
         case(
             PING,
-            json!({"schedule": "@daily", "jsonData": "{}"}),
+            json!({"schedule": "@daily", "jsonData": "{}", "sink": flat("s")}),
             none(),
             json!({"data": "raw"}),
             json!({"data": "raw"}),
@@ -107,21 +111,21 @@ pub(super) fn cases() -> Vec<Case> {
         ),
         case(
             SUBSCRIPTION,
-            json!({"subscriber": {"dnsName": "s"}, "reply": {"channel": flat("c")}}),
+            json!({"channel": channel(), "subscriber": {"dnsName": "s"}, "reply": {"channel": flat("c")}}),
             none(),
             json!({"subscriber": {"dnsName": "t"}, "reply": {"channel": {"name": "d"}}}),
             json!({"subscriber": {"uri": "http://t"}, "reply": {"ref": flat("d")}}),
         ),
         case(
             SUBSCRIPTION,
-            json!({"subscriber": {"dnsName": "s"}, "reply": {"channel": flat("c")}}),
+            json!({"channel": channel(), "subscriber": {"dnsName": "s"}, "reply": {"channel": flat("c")}}),
             json!({"subscriber": {"uri": "http://u"}}),
             json!({"subscriber": {"dnsName": "t"}}),
             json!({"subscriber": {"uri": "http://t"}, "reply": {"ref": flat("c")}}),
         ),
         case(
             SUBSCRIPTION,
-            json!({"subscriber": {"uri": "http://s/"}, "reply": {"channel": flat("c")}}),
+            json!({"channel": channel(), "subscriber": {"uri": "http://s/"}, "reply": {"channel": flat("c")}}),
             none(),
             json!({"reply": {"ref": flat("d")}}),
             json!({"reply": {"ref": flat("d")}}),
@@ -163,7 +167,11 @@ pub(super) fn cases() -> Vec<Case> {
         ),
         case(
             API_SERVER,
-            json!({"mode": "Ref", "resources": [{"kind": "Pod", "labelSelector": {"matchLabels": {"a": "b"}}}]}),
+            json!({
+                "mode": "Ref",
+                "sink": flat("s"),
+                "resources": [{"apiVersion": "v1", "kind": "Pod", "labelSelector": {"matchLabels": {"a": "b"}}}],
+            }),
             none(),
             json!({"mode": "Resource"}),
             json!({"mode": "Resource"}),
