@@ -221,7 +221,8 @@ where
         api_version: &api_version,
         warnings: Vec::new(),
     };
-    let written = run(&mut writing).await?;
+    let mut written = run(&mut writing).await?;
+    writing.warnings.append(&mut written.warnings);
     let code = if written.created { StatusCode::CREATED } else { StatusCode::OK };
     if written.created && view.target.kind.inert {
         writing.warnings.push(format!("weir stores the {} and does not act on it", view.target.kind.kind));

@@ -95,7 +95,7 @@ impl Writing<'_> {
     /// PUT of a `Scale`. Its resourceVersion, if it has one, must be the object's.
     pub(crate) async fn put_scale(&mut self, replicas: &Replicas, scale: &Value) -> Result<Written, Failure> {
         let written = self.change(|live| propose(replicas, live, scale)).await?;
-        Ok(Written { object: replicas.of(&written.object), created: false })
+        Ok(Written { object: replicas.of(&written.object), ..written })
     }
 
     /// PATCH of a `Scale`.
@@ -113,7 +113,7 @@ impl Writing<'_> {
             propose(replicas, live, &scale)
         };
         let written = self.change(change).await?;
-        Ok(Written { object: replicas.of(&written.object), created: false })
+        Ok(Written { object: replicas.of(&written.object), ..written })
     }
 }
 

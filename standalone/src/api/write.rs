@@ -7,6 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use json_patch::Patch;
 use serde_json::{Value, json};
+use weir_api::admission::{self, Admitted};
 
 use super::Inner;
 use super::definitions::{closed, is_definition};
@@ -42,6 +43,8 @@ pub(crate) struct Written {
     /// The object at the version of the request, with its resourceVersion.
     pub(crate) object: Value,
     pub(crate) created: bool,
+    /// What admission has to say.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// A patch, decoded.
@@ -99,7 +102,7 @@ impl Writing<'_> {
         }
         builtin::initial_status(self.kind(), &mut object);
         self.check_schema(&object)?;
-        let mut object = self.admit(object, None)?;
+        let Admitted { mut object, warnings } = self.admit(object, None)?;
         match applied {
             Some(applied) => applied.record(&mut object),
             None => fields::track(None, &mut object, &self.writer(&now), self.shape()),
@@ -110,14 +113,14 @@ impl Writing<'_> {
             return if taken {
                 Err(Failure::already_exists(self.kind(), &name))
             } else {
-                Ok(Written { object, created: true })
+                Ok(Written { object, created: true, warnings })
             };
         }
         let stored = self
             .commit(key, Change::Create(self.kind().store(object, self.target.version)))
             .await
             .map_err(|error| self.failed(&error, &name))?;
-        Ok(Written { object: self.show(&stored), created: true })
+        Ok(Written { object: self.show(&stored), created: true, warnings })
     }
 
     /// PUT of an object or its status.
@@ -308,12 +311,12 @@ impl Writing<'_> {
             if insists {
                 return Err(Failure::stale(self.kind(), name));
             }
-            let object = self.prepare(object, applied, &live)?;
+            let Admitted { object, warnings } = self.prepare(object, applied, &live)?;
             if object == live {
-                return Ok(Written { object, created: false });
+                return Ok(Written { object, created: false, warnings });
             }
             if self.params.dry_run {
-                return Ok(Written { object, created: false });
+                return Ok(Written { object, created: false, warnings });
             }
             let gone = stored.deleting && is_released(self.kind(), &object);
             let object = self.kind().store(object, self.target.version);
@@ -323,7 +326,7 @@ impl Writing<'_> {
                 Change::Update { seen: stored.revision, value: object }
             };
             match self.commit(key.clone(), change).await {
-                Ok(stored) => return Ok(Written { object: self.show(&stored), created: false }),
+                Ok(stored) => return Ok(Written { object: self.show(&stored), created: false, warnings }),
                 Err(CommitError::Stale) => {}
                 Err(error) => return Err(self.failed(&error, name)),
             }
@@ -332,7 +335,8 @@ impl Writing<'_> {
     }
 
     /// Takes a proposal through every step up to the store.
-    fn prepare(&self, mut object: Value, applied: Option<fields::Applied>, live: &Value) -> Result<Value, Failure> {
+    fn prepare(&self, mut object: Value, applied: Option<fields::Applied>, live: &Value) -> Result<Admitted, Failure> {
+        let mut warnings = Vec::new();
         let kind = self.kind();
         let name = self.target.name.unwrap_or_default();
         let uid = metadata::text(&object, "uid");
@@ -358,7 +362,7 @@ impl Writing<'_> {
         self.complete(&mut object);
         self.check_schema(&object)?;
         if self.target.subresource != Some("status") && metadata::text(live, "deletionTimestamp").is_empty() {
-            object = self.admit(object, Some(live))?;
+            Admitted { object, warnings } = self.admit(object, Some(live))?;
         }
         if kind.has_generation && metadata::specification_differs(live, &object, kind.has_status) {
             let generation = live["metadata"]["generation"].as_i64().unwrap_or(0) + 1;
@@ -368,7 +372,7 @@ impl Writing<'_> {
             Some(applied) => applied.record(&mut object),
             None => fields::track(Some(live), &mut object, &self.writer(&now()), self.shape()),
         }
-        Ok(object)
+        Ok(Admitted { object, warnings })
     }
 
     /// Defaults: of the schema, or those of built-in kinds that readers rely on.
@@ -388,9 +392,9 @@ impl Writing<'_> {
     }
 
     /// What a cluster's webhooks do.
-    fn admit(&self, object: Value, old: Option<&Value>) -> Result<Value, Failure> {
-        let context = weir_api::admission::Context { user: Some(&self.user.0) };
-        weir_api::admission::admit(object, old, context).map(|admitted| admitted.object).map_err(|errors| {
+    fn admit(&self, object: Value, old: Option<&Value>) -> Result<Admitted, Failure> {
+        let context = admission::Context { user: Some(&self.user.0) };
+        admission::admit(object, old, context).map_err(|errors| {
             let family = self.kind().group.split('.').next().unwrap_or_default();
             // Knative has one webhook per component: everything that is not serving belongs to eventing.
             let component = if family == "serving" { "serving" } else { "eventing" };
