@@ -67,6 +67,7 @@ pub(crate) struct Context {
     pub(crate) failures: Mutex<HashMap<String, u32>>,
     observed: channel::Receiver<Arc<Observed>>,
     queues: Queues,
+    leading: channel::Receiver<bool>,
     /// Whom an answer of the data plane is about.
     subjects: Mutex<HashMap<String, Subject>>,
     started: Instant,
@@ -96,6 +97,7 @@ impl Context {
         channels: Arc<Registry>,
         metrics: Metrics,
         queues: Queues,
+        leading: channel::Receiver<bool>,
     ) -> Self {
         Self {
             tracker: Tracker::new(client.clone(), queues.clone()),
@@ -108,6 +110,7 @@ impl Context {
             failures: Mutex::default(),
             observed,
             queues,
+            leading,
             subjects: Mutex::default(),
             started: Instant::now(),
         }
@@ -117,6 +120,11 @@ impl Context {
     pub(crate) async fn wait_until_synced(&self) {
         // False says that the watch is gone, which happens at shutdown only.
         let _ = self.brokers.synced().await && self.triggers.synced().await;
+    }
+
+    /// Whether this process is the one that writes.
+    pub(crate) fn leads(&self) -> bool {
+        *self.leading.borrow()
     }
 
     /// A Broker changed: it and its Triggers are looked at again.
@@ -181,6 +189,18 @@ impl Context {
     pub(crate) fn start_grace_left(&self) -> Option<Duration> {
         self.settings.start_grace.checked_sub(self.started.elapsed()).filter(|left| !left.is_zero())
     }
+}
+
+/// Looks at everything whenever this process begins to lead: what changed before was somebody else's to act on.
+pub(crate) async fn follow_leadership(context: Arc<Context>) {
+    let mut leading = context.leading.clone();
+    while leading.changed().await.is_ok() {
+        if *leading.borrow_and_update() {
+            let subjects: Vec<Subject> = context.subjects.lock().values().cloned().collect();
+            subjects.into_iter().for_each(|subject| context.queues.request(subject));
+        }
+    }
+    std::future::pending::<()>().await;
 }
 
 /// Asks for a reconcile of every object about which the data plane says something new.

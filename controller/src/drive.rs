@@ -58,8 +58,10 @@ pub(crate) async fn drive<K, F>(
     let queue = stream::poll_fn(|task| requests.poll_recv(task)).map(Ok::<_, Infallible>);
     let reconcile = |object: Arc<K>, context: Arc<Context>| {
         let uid = object.uid().unwrap_or_default();
-        let running = reconcile(object, Arc::clone(&context));
+        let running = context.leads().then(|| reconcile(object, Arc::clone(&context)));
         Box::pin(async move {
+            // Whoever begins to lead looks at everything.
+            let Some(running) = running else { return Ok(Action::await_change()) };
             let result = running.await;
             if result.is_ok() {
                 context.failures.lock().remove(&uid);

@@ -27,6 +27,7 @@ mod broker;
 mod context;
 mod drive;
 pub mod feed;
+mod lease;
 mod metrics;
 mod resolve;
 mod status;
@@ -35,6 +36,7 @@ mod trigger;
 pub mod waiting;
 mod watch;
 
+pub use lease::Election;
 pub use metrics::Metrics;
 
 use context::{Context, Queues};
@@ -49,12 +51,19 @@ pub struct Settings {
     /// How long after the start an object that was Ready stays so without a word from the data plane, which starts at
     /// the same time. Keeps a restart from writing every status twice.
     pub start_grace: Duration,
+    /// Set where other processes reconcile the same objects: then only the one that leads writes.
+    pub election: Option<Election>,
 }
 
 impl Settings {
     /// The settings of a controller whose ingress is at `ingress_url`.
     pub fn new(ingress_url: Url) -> Self {
-        Self { ingress_url, cluster_domain: "cluster.local".to_owned(), start_grace: Duration::from_secs(10) }
+        Self {
+            ingress_url,
+            cluster_domain: "cluster.local".to_owned(),
+            start_grace: Duration::from_secs(10),
+            election: None,
+        }
     }
 }
 
@@ -80,6 +89,8 @@ pub async fn run(settings: Settings, collaborators: Collaborators, shutdown: Can
     let (brokers, fill_brokers) = watch::cache::<Broker>();
     let (triggers, fill_triggers) = watch::cache::<Trigger>();
     let (queues, requests) = Queues::new();
+    let election = settings.election.clone();
+    let (leads, leading) = channel::channel(election.is_none());
     let (feed_keys, feed_requests) = feed::keys();
     let context = Arc::new(Context::new(
         settings,
@@ -89,6 +100,7 @@ pub async fn run(settings: Settings, collaborators: Collaborators, shutdown: Can
         channels,
         metrics,
         queues,
+        leading,
     ));
 
     let mut tasks = JoinSet::new();
@@ -98,17 +110,26 @@ pub async fn run(settings: Settings, collaborators: Collaborators, shutdown: Can
         on_broker.broker_changed(broker, change);
     }));
     let on_trigger = Arc::clone(&context);
-    tasks.spawn(watch::run(Api::all(client), fill_triggers, move |trigger, change| {
+    tasks.spawn(watch::run(Api::all(client.clone()), fill_triggers, move |trigger, change| {
         feed_keys.trigger(trigger);
         on_trigger.trigger_changed(trigger, change);
     }));
     tasks.spawn(feed::publish(brokers.clone(), triggers.clone(), feed_requests, resources));
     tasks.spawn(context::follow_data_plane(Arc::clone(&context)));
+    tasks.spawn(context::follow_leadership(Arc::clone(&context)));
+    // Kept to the end: without it the others would take leadership for lost.
+    let standing = election.map(|election| lease::stand(client, election, leads.clone(), shutdown.clone()));
     tasks.spawn(drive::drive("Broker", brokers, requests.brokers, Arc::clone(&context), broker::reconcile));
     tasks.spawn(drive::drive("Trigger", triggers, requests.triggers, context, trigger::reconcile));
 
+    let ended = async {
+        match standing {
+            Some(standing) => standing.await,
+            None => shutdown.cancelled().await,
+        }
+    };
     tokio::select! {
-        () = shutdown.cancelled() => {}
+        () = ended => {}
         // None of them ends by itself: a panic is the only way here, and it is the caller's to see.
         Some(Err(error)) = tasks.join_next() => {
             if let Ok(panic) = error.try_into_panic() {

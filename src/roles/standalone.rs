@@ -20,6 +20,7 @@ use weir_broker::ledger::{Ledger, LedgerSettings};
 use weir_broker::{DataPlane, Logs};
 use weir_channels::Registry as Channels;
 use weir_channels::embedded;
+use weir_controller::Election;
 use weir_standalone::api::{self, Api};
 
 use super::guard::Guard;
@@ -75,6 +76,12 @@ pub(crate) async fn start(
 ) -> Outcome<(Standalone, Running)> {
     let health = Health::default();
     health.set("start", Readiness::NotReady("starting".to_owned()));
+    // A database that others can reach may have other processes on it.
+    let election = settings.store.as_ref().map(|_| Election {
+        namespace: api::Settings::default().system_namespace,
+        name: "weir-controller".to_owned(),
+        identity: uuid::Uuid::now_v7().to_string(),
+    });
     let guard = Guard::prepare(settings, data_dir, &listeners.api)?;
     let (api_url, data_plane_url) = (guard.url(&listeners.api)?, url_of(&listeners.data_plane)?);
     let mut metrics = Metrics::default();
@@ -113,7 +120,7 @@ pub(crate) async fn start(
         metrics: weir_controller::Metrics::register(&mut metrics),
     };
     running.start_control(
-        data_plane_url.clone(),
+        (data_plane_url.clone(), election),
         controller,
         (listeners.api, guard.access.clone()),
         telemetry::router(metrics, health.clone()).merge(admin),
@@ -175,7 +182,7 @@ impl Running {
 
     fn start_control(
         &mut self,
-        data_plane_url: Url,
+        (data_plane_url, election): (Url, Option<Election>),
         controller: weir_controller::Collaborators,
         (listener, access): (TcpListener, Option<api::Access>),
         others: axum::Router,
@@ -186,8 +193,9 @@ impl Running {
             Ok(())
         });
         let stop = self.stop_control.clone();
+        let settings = weir_controller::Settings { election, ..weir_controller::Settings::new(data_plane_url) };
         self.control.spawn(async move {
-            weir_controller::run(weir_controller::Settings::new(data_plane_url), controller, stop).await;
+            weir_controller::run(settings, controller, stop).await;
             Ok(())
         });
         let (api, stop) = (self.api.clone(), self.stop_control.clone());

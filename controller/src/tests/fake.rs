@@ -69,7 +69,7 @@ impl Fake {
         let mut state = self.state.lock();
         let old = state.objects.get(&key).cloned();
         object["metadata"]["namespace"] = json!(key.1);
-        object = admit(object, old.as_ref(), Context::default()).expect("admitted");
+        object = admit(object, old.as_ref(), Context::default()).expect("admitted").object;
         match &old {
             Some(old) => {
                 for field in ["uid", "finalizers", "generation"] {

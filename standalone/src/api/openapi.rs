@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 use super::registry::{Kind, Registry};
 
 mod builtin;
+mod merge_keys;
 mod v2;
 
 /// Media type of the second version. Clients ask for it with an `@` that several of them then refuse to parse.
@@ -102,6 +103,7 @@ fn document(kinds: &[(&Kind, &str)], definitions: &[CustomResourceDefinition]) -
     for (name, schema) in generator.take_definitions(true) {
         schemas.entry(name).or_insert(schema);
     }
+    merge_keys::annotate(&mut schemas);
     json!({
         "openapi": "3.0.0",
         "info": {"title": "Kubernetes", "version": super::routes::VERSION},

@@ -72,7 +72,7 @@ async fn check_10_edit_changes_what_was_edited() {
                 "{.spec.subscriber.uri}",
                 "http://127.0.0.1:2/",
             ),
-            ("deploy d1", "s#image: one#image: three#", "{.spec.template.spec.containers[0].image}", "three"),
+            ("deploy d1", "s#one$#three#", "{.spec.template.spec.containers[0].image}", "three"),
         ] {
             let mut edit = kubectl.command(&format!("edit {what}"));
             let output = crate::support::run(edit.env("EDITOR", format!("sed -i {script}")), "").await;

@@ -30,8 +30,11 @@ async fn check_29_create_commands() {
         assert_eq!(kubectl.path("role/r", "{.rules[0].verbs[0]} {.rules[0].resources[0]}").await, "get pods");
         assert_eq!(kubectl.path("svc/svc", "{.spec.ports[0].port} {.spec.ports[0].targetPort}").await, "80 8080");
         let target = "{.spec.maxReplicas} {.spec.metrics[0].resource.target.averageUtilization}";
-        assert_eq!(kubectl.path("hpa.v2.autoscaling/d", target).await, "3 80");
-        assert_eq!(kubectl.path("hpa.v1.autoscaling/d", "{.spec.targetCPUUtilizationPercentage}").await, "80");
+        assert_eq!(kubectl.path("horizontalpodautoscalers.v2.autoscaling/d", target).await, "3 80");
+        assert_eq!(
+            kubectl.path("horizontalpodautoscalers.v1.autoscaling/d", "{.spec.targetCPUUtilizationPercentage}").await,
+            "80"
+        );
         assert_holds(&kubectl.ok(&format!("delete namespace {namespace}")).await, &["deleted"]);
     })
     .await;

@@ -26,10 +26,14 @@ async fn check_8_delete_returns_when_it_is_done() {
 async fn check_9_finalizers_hold_up_a_deletion() {
     with_each_kubectl(async |kubectl, _| {
         kubectl.apply("{apiVersion: v1, kind: ConfigMap, metadata: {name: m, finalizers: [test.dev/hold]}}").await;
-        let held = kubectl.fails("delete cm m --timeout=2s", "").await;
-        assert_holds(&held, &["timed out waiting"]);
-        assert_ne!(kubectl.path("cm/m", "{.metadata.deletionTimestamp}").await, "");
         let mut waiting = kubectl.command("delete cm m --timeout=60s").spawn().expect("kubectl starts");
+        eventually("the object is going", async || {
+            let time = kubectl.path("cm/m", "{.metadata.deletionTimestamp}").await;
+            if time.is_empty() { Err("not yet") } else { Ok(()) }
+        })
+        .await;
+        let held = kubectl.fails("delete cm m --timeout=1s", "").await;
+        assert_holds(&held, &["timed out waiting"]);
         let patch = "[{\"op\":\"remove\",\"path\":\"/metadata/finalizers\"}]";
         kubectl.ok(&format!("patch cm m --type=json -p '{patch}'")).await;
         assert!(waiting.wait().await.expect("ended").success());
@@ -56,14 +60,13 @@ async fn check_32_what_becomes_of_dependents() {
             make("par", None).await;
             make("child", Some("par")).await;
             make("grandchild", Some("child")).await;
-            // Before 1.20.? the flag took a boolean; the words came with 1.20.
             kubectl.ok(&format!("delete cm par --cascade={policy}")).await;
             kubectl.fails("get cm par", "").await;
             if policy == "orphan" {
                 let references = "{.metadata.ownerReferences[*].name}";
                 assert_eq!(kubectl.path("cm/child", references).await, "");
                 assert_eq!(kubectl.path("cm/grandchild", references).await, "child");
-                kubectl.ok("delete cm child grandchild --wait=false").await;
+                kubectl.ok("delete cm child grandchild --ignore-not-found").await;
             }
             if policy == "foreground" {
                 // Gone before the owner.

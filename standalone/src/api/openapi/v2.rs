@@ -122,8 +122,10 @@ fn schema(value: &Value) -> Message {
     if let Some(description) = text("description") {
         encoded = encoded.field(4, description);
     }
+    let extensions = || fields.iter().filter(|(name, _)| name.starts_with("x-kubernetes-"));
+    let extensions = || extensions().map(|(name, value)| extension(name, value));
     if reference.is_some() {
-        return encoded;
+        return encoded.fields(31, extensions());
     }
     let required = fields.get("required").and_then(Value::as_array).into_iter().flatten();
     encoded = encoded.fields(19, required.filter_map(Value::as_str));
@@ -149,6 +151,5 @@ fn schema(value: &Value) -> Message {
         let properties = object(properties).map(|(name, value)| named(name, &schema(value)));
         encoded = encoded.field(25, message().fields(1, properties));
     }
-    let extensions = fields.iter().filter(|(name, _)| name.starts_with("x-kubernetes-"));
-    encoded.fields(31, extensions.map(|(name, value)| extension(name, value)))
+    encoded.fields(31, extensions())
 }
