@@ -93,11 +93,10 @@ impl Context {
         settings: Settings,
         client: Client,
         (brokers, triggers): (Cache<Broker>, Cache<Trigger>),
-        observed: channel::Receiver<Arc<Observed>>,
+        (observed, leading): (channel::Receiver<Arc<Observed>>, channel::Receiver<bool>),
         channels: Arc<Registry>,
         metrics: Metrics,
         queues: Queues,
-        leading: channel::Receiver<bool>,
     ) -> Self {
         Self {
             tracker: Tracker::new(client.clone(), queues.clone()),

@@ -96,11 +96,10 @@ pub async fn run(settings: Settings, collaborators: Collaborators, shutdown: Can
         settings,
         client.clone(),
         (brokers.clone(), triggers.clone()),
-        observed,
+        (observed, leading),
         channels,
         metrics,
         queues,
-        leading,
     ));
 
     let mut tasks = JoinSet::new();

@@ -2,6 +2,7 @@
 //!
 //! `tests/run` says which foreign parts are there; a test whose part is missing says so and is skipped.
 
+mod clients;
 mod crash;
 mod delivery;
 mod foreign;

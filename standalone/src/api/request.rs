@@ -148,7 +148,8 @@ impl Params {
     pub(crate) fn parse(query: Option<&str>) -> Result<Self, Failure> {
         let mut params = Self::default();
         for (name, value) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
-            let flag = matches!(value.as_ref(), "true" | "1" | "");
+            // As Kubernetes reads booleans: Python clients write `True`.
+            let flag = !value.eq_ignore_ascii_case("false") && value != "0";
             match name.as_ref() {
                 "watch" => params.watch = flag,
                 "labelSelector" => params.label_selector = value.into_owned(),

@@ -36,6 +36,7 @@ pub(crate) struct Weir {
 pub(crate) struct Start {
     dir: Arc<tempfile::TempDir>,
     data_dir: PathBuf,
+    api_listen: String,
     args: Vec<String>,
 }
 
@@ -81,7 +82,7 @@ impl Weir {
     }
 
     fn again(&self) -> Start {
-        Start { dir: self.dir.clone(), data_dir: self.data_dir.clone(), args: Vec::new() }
+        Start { dir: self.dir.clone(), data_dir: self.data_dir.clone(), ..Start::fresh() }
     }
 
     /// Runs `weir ARGS… --server API` with `stdin`; the output whatever the exit code.
@@ -169,7 +170,7 @@ impl Start {
     pub(crate) fn fresh() -> Self {
         let dir = Arc::new(tempfile::tempdir().expect("temporary directory"));
         let data_dir = dir.path().join("data");
-        Self { dir, data_dir, args: Vec::new() }
+        Self { dir, data_dir, api_listen: "127.0.0.1:0".to_owned(), args: Vec::new() }
     }
 
     /// On a data directory elsewhere.
@@ -186,10 +187,16 @@ impl Start {
         self
     }
 
+    /// Where the API listens, if not on loopback.
+    pub(crate) fn api_listen(mut self, address: &str) -> Self {
+        address.clone_into(&mut self.api_listen);
+        self
+    }
+
     fn command(&self, ready: &Path) -> Command {
         let mut command = Command::new(WEIR);
         command
-            .args(["run", "--listen", "127.0.0.1:0", "--api-listen", "127.0.0.1:0", "--ready-file"])
+            .args(["run", "--listen", "127.0.0.1:0", "--api-listen", &self.api_listen, "--ready-file"])
             .arg(ready)
             .arg("--data-dir")
             .arg(&self.data_dir)
@@ -200,8 +207,28 @@ impl Start {
         command
     }
 
+    /// Where the tests keep objects in PostgreSQL, a database of its own for each data directory.
+    async fn on_postgres(mut self) -> Self {
+        let Ok(server) = std::env::var("WEIR_TEST_POSTGRES") else { return self };
+        if !self.args.iter().any(|arg| arg == "--store") {
+            let note = self.dir.path().join("database");
+            let url = match std::fs::read_to_string(&note) {
+                Ok(known) => known,
+                Err(_) => create_database(&server).await,
+            };
+            std::fs::write(note, &url).expect("written");
+            self = self.arg("--store").arg(url);
+        }
+        self
+    }
+
     /// Starts and waits until it is ready.
     pub(crate) async fn go(self) -> Weir {
+        let this = self.on_postgres().await;
+        this.go_on().await
+    }
+
+    async fn go_on(self) -> Weir {
         let ready = self.dir.path().join("ready.json");
         let _ = std::fs::remove_file(&ready);
         let stderr = self.dir.path().join("stderr.log");
@@ -304,6 +331,17 @@ pub(crate) async fn post_with(
 }
 
 /// A client that never follows redirects and gives up on a silent server.
+/// An empty database on a PostgreSQL server.
+pub(crate) async fn create_database(server: &str) -> String {
+    use sqlx::Connection as _;
+    sqlx::any::install_default_drivers();
+    let mut connection = sqlx::AnyConnection::connect(&format!("{server}/postgres")).await.expect("a server");
+    let name = format!("weir_test_{}", uuid::Uuid::now_v7().simple());
+    let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
+    sqlx::raw_sql(create).execute(&mut connection).await.expect("a database");
+    format!("{server}/{name}")
+}
+
 pub(crate) fn client() -> reqwest::Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).timeout(PATIENCE).build().expect("client")
