@@ -161,3 +161,18 @@ impl Kind {
         self.versions.iter().find(|version| version.name == name)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_documented() {
+        let page = include_str!("../../docs/api.md");
+        for kind in all() {
+            let row = page.lines().find(|line| line.starts_with('|') && line.contains(&format!("`{}`", kind.group())));
+            let row = row.unwrap_or_else(|| panic!("{} is not in docs/api.md", kind.group()));
+            assert!(row.contains(kind.kind()), "{} is not in {row}", kind.kind());
+        }
+    }
+}

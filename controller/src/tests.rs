@@ -423,6 +423,7 @@ async fn dependency_holds_back_ready() {
     world.api.apply(dependent);
     world.until_condition("triggers", "t", "Ready", "DependencyDoesNotExist").await;
     let mut source = json!({"apiVersion": "sources.knative.dev/v1", "kind": "PingSource", "metadata": {"name": "p"}});
+    source["spec"] = json!({"sink": {"uri": "http://127.0.0.1:1/"}});
     source["status"] = json!({"observedGeneration": 1, "conditions": [{"type": "Ready", "status": "True"}]});
     world.api.apply(source);
     world.until_ready("triggers", "t").await;

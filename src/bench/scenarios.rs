@@ -12,16 +12,18 @@ use crate::cli::bench::Scenario;
 mod backlog;
 mod idle;
 mod latency;
+mod objects;
 mod start;
 mod throughput;
 
 /// In the order they are run; `recovery` uses the backlog of `backlog`.
-const ALL: [Scenario; 8] = [
+const ALL: [Scenario; 9] = [
     Scenario::Accept,
     Scenario::Deliver,
     Scenario::Latency,
     Scenario::Fanout,
     Scenario::Idle,
+    Scenario::Objects,
     Scenario::Start,
     Scenario::Backlog,
     Scenario::Recovery,
@@ -44,6 +46,7 @@ pub(super) async fn run(lab: &Lab, show: impl Fn(&Finding) -> anyhow::Result<()>
             Scenario::Latency => latency::run(lab, &mut finding).await,
             Scenario::Fanout => throughput::fanout(lab, &mut finding).await,
             Scenario::Idle => idle::run(lab, &mut finding).await,
+            Scenario::Objects => Box::pin(objects::run(lab, &mut finding)).await,
             Scenario::Start => start::run(lab, &mut finding).await,
             Scenario::Backlog => backlog::fill(lab, &mut finding).await.map(|filled| backlog = Some(filled)),
             Scenario::Recovery => Box::pin(backlog::recover(lab, &mut finding, backlog.take())).await,

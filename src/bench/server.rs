@@ -71,6 +71,8 @@ pub(super) struct Server {
     child: Child,
     pub(super) pid: u32,
     api: Api,
+    /// Base URL of the API.
+    pub(super) api_url: Url,
     data_plane: Url,
 }
 
@@ -150,7 +152,7 @@ impl Starting {
         };
         let Addresses { api, data_plane } = addresses;
         let pid = self.child.id().context("`weir run` has ended")?;
-        Ok(Server { child: self.child, pid, api: Api::connect(&api).await?, data_plane })
+        Ok(Server { child: self.child, pid, api: Api::connect(&api).await?, api_url: api, data_plane })
     }
 
     fn last_words(&self) -> String {

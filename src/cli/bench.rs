@@ -90,6 +90,8 @@ pub(crate) enum Scenario {
     Fanout,
     /// Memory at rest, without and with 1,000 Triggers
     Idle,
+    /// The API with 10,000 objects: creates, list, watch, memory
+    Objects,
     /// Process start to the first delivered event
     Start,
     /// Memory with a backlog for a dead subscriber
