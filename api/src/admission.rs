@@ -80,21 +80,22 @@ pub(crate) fn admit_as<K: Admit>(
     if let Value::Object(fields) = &mut object {
         fields.entry("spec").or_insert_with(|| Value::Object(Map::new()));
     }
-    let spec_changed = old.is_none_or(|old| old.get("spec") != object.get("spec"));
     let mut new: K = decode(&object)?;
     // A stored object that no longer decodes has no say in what may change.
-    let old: Option<K> = old.and_then(|old| decode(old).ok());
-    let before = encode(&new);
-    new.set_defaults(old.as_ref());
-    let mut errors = new.validate(old.as_ref());
+    let before: Option<K> = old.and_then(|old| decode(old).ok());
+    let sent = encode(&new);
+    new.set_defaults(before.as_ref());
+    let mut errors = new.validate(before.as_ref());
     if let Some(user) = context.user {
-        errors.extend(new.authorize(old.as_ref(), user));
-        if spec_changed && new.records_user() {
-            stamp_user(&mut new, old.is_some(), user);
-        }
+        errors.extend(new.authorize(before.as_ref(), user));
     }
     FieldErrors::check(errors)?;
-    overlay(&mut object, &before, &encode(&new));
+    overlay(&mut object, &sent, &encode(&new));
+    // After defaulting: a spec that only lacked its defaults is the same spec.
+    let spec_changed = old.is_none_or(|old| old.get("spec") != object.get("spec"));
+    if let Some(user) = context.user.filter(|_| spec_changed && new.records_user()) {
+        stamp_user(&mut object, &K::group(&()), old.is_some(), user);
+    }
     Ok(Admitted { object, warnings: new.warnings() })
 }
 
@@ -117,13 +118,12 @@ fn changed(new: &Value, old: &Value) -> bool {
 }
 
 /// `<group>/creator` and `<group>/lastModifier`, as Knative's webhook writes them: when the spec is new or changed.
-fn stamp_user<K: Admit>(object: &mut K, exists: bool, user: &str) {
-    let group = K::group(&());
-    let annotations = object.annotations_mut();
+fn stamp_user(object: &mut Value, group: &str, exists: bool, user: &str) {
+    let annotations = &mut object["metadata"]["annotations"];
     if !exists {
-        annotations.insert(format!("{group}/creator"), user.to_owned());
+        annotations[format!("{group}/creator")] = user.into();
     }
-    annotations.insert(format!("{group}/lastModifier"), user.to_owned());
+    annotations[format!("{group}/lastModifier")] = user.into();
 }
 
 /// Brings into `object` what defaulting set, changed or took away, and nothing else: fields our types do not have, key order and the

@@ -189,3 +189,19 @@ fn nesting_is_bounded() {
     let nested = (0..70).fold(json!({"exact": {"a": "b"}}), |inner, _| json!({ "not": inner }));
     assert!(errors(trigger(spec(json!({"filters": [nested]}))), None).contains("at most 64 levels of nesting"));
 }
+
+#[test]
+fn a_spec_written_again_without_its_defaults_is_nobodys_change() {
+    let step = json!({"ref": {"kind": "Service", "name": "s", "apiVersion": "v1"}});
+    let mut written = object("Sequence", json!({}), json!({ "steps": [step] }));
+    written["apiVersion"] = "flows.knative.dev/v1".into();
+    let admitted = |object, old, user| admit(object, old, Context { user: Some(user) }).expect("admitted").object;
+    let first = admitted(written.clone(), None, "ann");
+    assert_eq!(first["spec"]["steps"][0]["ref"]["namespace"], "shop");
+    written["metadata"]["annotations"] = first["metadata"]["annotations"].clone();
+    assert_eq!(admitted(written.clone(), Some(&first), "bob"), first);
+    written["spec"]["steps"][0]["ref"]["name"] = "t".into();
+    let changed = admitted(written, Some(&first), "bob");
+    let stamps = json!({"flows.knative.dev/creator": "ann", "flows.knative.dev/lastModifier": "bob"});
+    assert_eq!(changed["metadata"]["annotations"], stamps);
+}
