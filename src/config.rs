@@ -302,6 +302,7 @@ impl Layers {
     }
 
     fn ready(&self, config: Config) -> Outcome<Settings> {
+        let api_access = self.api_access(&config)?;
         let no_home = || self.invalid("dataDir", "no home directory to put it under").next("set --data-dir");
         let shutdown = ShutdownSettings {
             delay: self.duration("shutdown.delay", config.shutdown.delay)?,
@@ -311,12 +312,7 @@ impl Layers {
             data_dir: config.data_dir.ok_or_else(no_home)?,
             listen: self.address("listen", config.listen)?,
             api_listen: self.address("apiListen", config.api_listen)?,
-            api_access: self.api_access(ApiAccess {
-                hosts: list(config.api_hosts.as_deref()),
-                certificate: config.tls_cert_file.zip(config.tls_key_file),
-                authority: config.tls_ca_file,
-                tokens: config.token_file,
-            })?,
+            api_access,
             store: config.store,
             worker_threads: config
                 .worker_threads
@@ -331,18 +327,22 @@ impl Layers {
         })
     }
 
-    fn api_access(&self, access: ApiAccess) -> Outcome<ApiAccess> {
-        let is_set = |path| KEYS.iter().find(|key| key.path == path).and_then(|key| self.get(key));
-        let is_set = |path| is_set(path).is_some_and(|(value, _)| !value.is_null());
-        if is_set("tlsCertFile") != is_set("tlsKeyFile") {
-            let (set, missing) =
-                if is_set("tlsCertFile") { ("tlsCertFile", "tlsKeyFile") } else { ("tlsKeyFile", "tlsCertFile") };
-            return Err(self.invalid(set, format!("needs {missing} beside it")));
-        }
-        if is_set("tlsCaFile") && !is_set("tlsCertFile") {
-            return Err(self.invalid("tlsCaFile", "needs tlsCertFile and tlsKeyFile beside it"));
-        }
-        Ok(access)
+    fn api_access(&self, config: &Config) -> Outcome<ApiAccess> {
+        let certificate = match (&config.tls_cert_file, &config.tls_key_file) {
+            (Some(certificate), Some(key)) => Some((certificate.clone(), key.clone())),
+            (Some(_), None) => return Err(self.invalid("tlsCertFile", "needs tlsKeyFile beside it")),
+            (None, Some(_)) => return Err(self.invalid("tlsKeyFile", "needs tlsCertFile beside it")),
+            (None, None) if config.tls_ca_file.is_some() => {
+                return Err(self.invalid("tlsCaFile", "needs tlsCertFile and tlsKeyFile beside it"));
+            }
+            (None, None) => None,
+        };
+        Ok(ApiAccess {
+            hosts: list(config.api_hosts.as_deref()),
+            certificate,
+            authority: config.tls_ca_file.clone(),
+            tokens: config.token_file.clone(),
+        })
     }
 
     fn data_plane(

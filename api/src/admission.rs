@@ -3,7 +3,6 @@
 //! [`Admit`] is the shape every kind has; [`admit`] is the same on JSON, for the embedded API (in process) and for the
 //! webhook (in a cluster). Unknown fields are the schema's business, not ours.
 
-use kube::ResourceExt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -63,9 +62,10 @@ impl Admitted {
 /// annotations always passes: an object stored before a rule existed must still be able to lose its finalizers.
 pub fn admit(object: Value, old: Option<&Value>, context: Context<'_>) -> Result<Admitted, FieldErrors> {
     let text = |field: &str| object.get(field).and_then(Value::as_str).unwrap_or_default();
-    let Some(kind) = kinds::find(text("apiVersion"), text("kind")) else { return Ok(Admitted::unchanged(object)) };
-    let version = text("apiVersion").rsplit('/').next().unwrap_or_default().to_owned();
-    kind.admit(&version, object, old, context)
+    match kinds::admission(text("apiVersion"), text("kind")) {
+        Some(admit) => admit(object, old, context),
+        None => Ok(Admitted::unchanged(object)),
+    }
 }
 
 /// As [`admit`], for an object that is a `K`.

@@ -39,7 +39,7 @@ struct Version {
     conversion: Conversion,
 }
 
-type AdmitFn = fn(Value, Option<&Value>, Context<'_>) -> Result<Admitted, FieldErrors>;
+pub(crate) type AdmitFn = fn(Value, Option<&Value>, Context<'_>) -> Result<Admitted, FieldErrors>;
 
 /// How objects of one version become those of the stored version, and back. `apiVersion` is not its business.
 #[derive(Clone, Copy, Debug)]
@@ -107,6 +107,12 @@ pub fn find(api_version: &str, kind: &str) -> Option<&'static Kind> {
     all().iter().find(|row| row.group() == group && row.kind() == kind && row.version(version).is_some())
 }
 
+/// Defaults and rules of the objects with this `apiVersion` and `kind`; none if they are not ours.
+pub(crate) fn admission(api_version: &str, kind: &str) -> Option<AdmitFn> {
+    let (_, version) = api_version.split_once('/')?;
+    find(api_version, kind)?.version(version).map(|version| version.admit)
+}
+
 impl Kind {
     /// A kind that is stored as `K`.
     fn of<K: Admit + CustomResourceExt>() -> Self {
@@ -141,20 +147,6 @@ impl Kind {
     /// How objects of `version` are converted to the stored one; none if it is not served.
     pub fn conversion(&self, version: &str) -> Option<Conversion> {
         self.version(version).map(|version| version.conversion)
-    }
-
-    /// Defaults and validates an object of `version`. See [`crate::admission::admit`].
-    pub(crate) fn admit(
-        &self,
-        version: &str,
-        object: Value,
-        old: Option<&Value>,
-        context: Context<'_>,
-    ) -> Result<Admitted, FieldErrors> {
-        match self.version(version) {
-            Some(version) => (version.admit)(object, old, context),
-            None => Ok(Admitted::unchanged(object)),
-        }
     }
 
     fn version(&self, name: &str) -> Option<&Version> {

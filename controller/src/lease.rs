@@ -44,12 +44,21 @@ pub(crate) async fn stand(
         seen: None,
         renewed: Instant::now(),
     };
+    let mut failing = false;
     loop {
         let holds = match tokio::time::timeout(RETRY, candidate.try_to_hold()).await {
-            Ok(Ok(holds)) => holds,
+            Ok(Ok(holds)) => {
+                failing = false;
+                holds
+            }
             failed => {
-                if let Ok(Err(error)) = failed {
-                    tracing::debug!(%error, "The Lease could not be read or written");
+                let reason = match failed {
+                    Ok(Err(error)) => error.to_string(),
+                    _ => "no answer in time".to_owned(),
+                };
+                if !std::mem::replace(&mut failing, true) {
+                    let lease = &candidate.election.name;
+                    tracing::warn!(lease, reason, "The Lease cannot be read or written: without it nobody reconciles");
                 }
                 // What was renewed a moment ago holds on a little.
                 *leading.borrow() && candidate.renewed.elapsed() < RENEW_WITHIN

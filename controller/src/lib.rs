@@ -2,8 +2,9 @@
 //!
 //! * `watch`, `drive`: one watch per kind and process; what changed goes to the feed and to that kind's reconciler.
 //! * `broker`, `trigger`: one file per kind, in the order observe, plan (pure), apply, reconcile.
+//! * `lease`: of several processes one reconciles.
 //! * `tracker`, `resolve`: the objects that references name, and the addresses they resolve to.
-//! * [`waiting`]: says of objects of all other kinds that they wait for a later version.
+//! * `waiting`: says of objects of all other kinds that they wait for a later version.
 //! * [`feed`]: what the data plane runs, from spec and resolved status. It needs no reconciler beside it: a dispatcher
 //!   in a cluster runs the feed alone.
 //!
@@ -19,6 +20,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 use weir_api::eventing::{Broker, Trigger};
+use weir_api::kinds::{self, Kind};
 use weir_api::observed::Observed;
 use weir_api::resources::Resources;
 use weir_channels::Registry;
@@ -33,7 +35,7 @@ mod resolve;
 mod status;
 mod tracker;
 mod trigger;
-pub mod waiting;
+mod waiting;
 mod watch;
 
 pub use lease::Election;
@@ -51,6 +53,8 @@ pub struct Settings {
     /// How long after the start an object that was Ready stays so without a word from the data plane, which starts at
     /// the same time. Keeps a restart from writing every status twice.
     pub start_grace: Duration,
+    /// Whether objects of kinds that no reconciler acts on are told so in their status.
+    pub report_waiting: bool,
     /// Set where other processes reconcile the same objects: then only the one that leads writes.
     pub election: Option<Election>,
 }
@@ -62,6 +66,7 @@ impl Settings {
             ingress_url,
             cluster_domain: "cluster.local".to_owned(),
             start_grace: Duration::from_secs(10),
+            report_waiting: true,
             election: None,
         }
     }
@@ -90,6 +95,7 @@ pub async fn run(settings: Settings, collaborators: Collaborators, shutdown: Can
     let (triggers, fill_triggers) = watch::cache::<Trigger>();
     let (queues, requests) = Queues::new();
     let election = settings.election.clone();
+    let waiting: Vec<&Kind> = kinds::all().iter().filter(|kind| settings.report_waiting && !kind.reconciled).collect();
     let (leads, leading) = channel::channel(election.is_none());
     let (feed_keys, feed_requests) = feed::keys();
     let context = Arc::new(Context::new(
@@ -103,6 +109,9 @@ pub async fn run(settings: Settings, collaborators: Collaborators, shutdown: Can
     ));
 
     let mut tasks = JoinSet::new();
+    for kind in waiting {
+        tasks.spawn(waiting::run(client.clone(), kind, leads.subscribe()));
+    }
     let (on_broker, keys) = (Arc::clone(&context), feed_keys.clone());
     tasks.spawn(watch::run(Api::all(client.clone()), fill_brokers, move |broker, change| {
         keys.broker(broker);

@@ -101,6 +101,7 @@ impl Running {
             metrics: Metrics::default(),
         };
         let mut settings = Settings::new("http://127.0.0.1:8080".parse().expect("URL"));
+        settings.report_waiting = false;
         settings.start_grace = Duration::ZERO;
         let controller = tokio::spawn(run(settings, collaborators, shutdown.clone()));
         let (answering, mut wanted) = (Arc::clone(&plane), resources.clone());
@@ -362,6 +363,7 @@ async fn nothing_is_written_about_what_has_not_changed() {
 
     // Another controller, whose data plane is quicker than its first reconcile or slower: either way, nothing to say.
     let mut settings = Settings::new("http://127.0.0.1:8080".parse().expect("URL"));
+    settings.report_waiting = false;
     settings.start_grace = Duration::from_secs(3_600);
     let (resources, mut given) = watch::channel(Arc::new(Resources::default()));
     let (_observed, observed) = watch::channel(Arc::new(Observed::new()));

@@ -1,6 +1,7 @@
 //! Kinds that no reconciler of this build acts on: their objects are stored, and say so.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use jiff::Timestamp;
@@ -10,30 +11,38 @@ use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, watcher};
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
+use tokio::sync::watch as channel;
 use weir_api::condition::{READY, Status};
-use weir_api::kinds::{self, Kind};
+use weir_api::kinds::Kind;
 
 /// Why such an object is not Ready.
 const REASON: &str = "NotImplementedYet";
+/// Pause before everything is looked at again after a failed write.
+const RETRY: Duration = Duration::from_secs(5);
 
-/// Reports `Ready` as Unknown on objects of every such kind until `shutdown`. Errors are retried.
-pub async fn run(client: Client, shutdown: CancellationToken) {
-    let mut tasks = JoinSet::new();
-    for kind in kinds::all().iter().filter(|kind| !kind.reconciled) {
-        tasks.spawn(report(client.clone(), kind));
+/// Reports `Ready` as Unknown on objects of `kind` for as long as this process leads. Never returns; what fails is tried
+/// again.
+pub(crate) async fn run(client: Client, kind: &'static Kind, mut leading: channel::Receiver<bool>) {
+    loop {
+        let led = leading.wait_for(|leads| *leads).await.map(drop);
+        if led.is_err() {
+            // Nobody decides any more who leads: the process is about to end.
+            std::future::pending::<()>().await;
+        }
+        let deposed = async { leading.wait_for(|leads| !*leads).await.map(drop) };
+        tokio::select! {
+            () = report(client.clone(), kind) => tokio::time::sleep(RETRY).await,
+            _ = deposed => {}
+        }
     }
-    // Also with nothing to do: a role ends when it is told to.
-    shutdown.cancelled().await;
-    tasks.shutdown().await;
 }
 
+/// Follows the objects of `kind` until a status cannot be written.
 async fn report(client: Client, kind: &'static Kind) {
     let resource = resource(kind);
     let all: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
     let mut events = std::pin::pin!(watcher(all, watcher::Config::default()).default_backoff());
-    // Not each time: a status that somebody else keeps changing back must not become a loop of writes.
+    // A status that somebody else keeps changing back must not become a loop of writes.
     let mut written: HashMap<String, i64> = HashMap::new();
     loop {
         let object = match events.try_next().await {
@@ -61,7 +70,10 @@ async fn report(client: Client, kind: &'static Kind) {
         match api.patch_status(&name, &PatchParams::default(), &Patch::Merge(status(kind, generation))).await {
             Ok(_) => drop(written.insert(uid, generation)),
             Err(kube::Error::Api(status)) if status.code == 404 => {}
-            Err(error) => tracing::warn!(kind = kind.kind(), name, %error, "a status could not be written"),
+            Err(error) => {
+                tracing::warn!(kind = kind.kind(), name, %error, "a status could not be written and is tried again");
+                return;
+            }
         }
     }
 }

@@ -71,6 +71,11 @@ pub enum OpenError {
     },
 }
 
+/// Whether other processes, on other machines too, can use the database at `url` at the same time.
+pub fn is_shared(url: &str) -> bool {
+    matches!(url.split(':').next(), Some("postgres" | "postgresql"))
+}
+
 /// The URL of the SQLite database at `path`, for [`open`].
 pub fn sqlite_url(path: &Path) -> String {
     format!("sqlite:{}", percent_encode(path.as_os_str().as_encoded_bytes(), PATH_BYTES))

@@ -43,13 +43,14 @@ impl Command {
             Some(theirs) => merge(theirs, ours),
             None => ours,
         };
+        let text = serde_yaml_ng::to_string(&merged)?;
         let write = || {
             if let Some(directory) = target.parent().filter(|directory| !directory.as_os_str().is_empty()) {
                 fs::create_dir_all(directory)?;
             }
             // Through a link, so that the link stays one.
             let place = fs::canonicalize(&target).unwrap_or_else(|_| target.clone());
-            write_atomically(&place, serde_yaml_ng::to_string(&merged).unwrap_or_default().as_bytes(), 0o600)
+            write_atomically(&place, text.as_bytes(), 0o600)
         };
         write().or_fail(Exit::Failure, || format!("cannot write {}", target.display()))?;
         output::tell(&format!("context {:?} is in {} and is the current one", self.context, target.display()));

@@ -1,15 +1,17 @@
 //! What stands before the API: nothing on loopback, TLS and tokens elsewhere.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::path::Path;
+use std::time::SystemTime;
 
 use rand::TryRngCore as _;
 use rand::rngs::OsRng;
 use tokio::net::TcpListener;
 use url::Url;
 use weir_standalone::api::{Access, Credentials, Tokens};
-use weir_standalone::pki;
+use weir_standalone::pki::Authority;
 
 use super::standalone::address_of;
 use crate::config::{ApiAccess, Settings};
@@ -42,9 +44,11 @@ impl Guard {
                 (read(certificates)?, read(key)?, access.authority.as_deref().map(read).transpose()?)
             }
             None => {
-                let issued = pki::issue(&data_dir.join("pki"), &hosts(access, ip))
-                    .or_fail(Exit::Failure, || "cannot make a certificate for the API".to_owned())?;
-                (issued.certificate, issued.key, Some(issued.authority))
+                let authority = authority(data_dir)?;
+                let issued = authority
+                    .issue(&hosts(access, ip), SystemTime::now())
+                    .or_fail(Exit::Usage, || "cannot make a certificate for the API; see --api-hosts".to_owned())?;
+                (issued.certificate, issued.key, Some(authority.certificate))
             }
         };
         let access =
@@ -88,18 +92,47 @@ fn tokens(access: &ApiAccess, data_dir: &DataDir) -> Outcome<(Tokens, String)> {
         let token = tokens.first().unwrap_or_default().to_owned();
         return Ok((tokens, token));
     }
-    let path = data_dir.join("pki").join("token");
-    let token = match fs::read_to_string(&path) {
-        Ok(token) if !token.trim().is_empty() => token.trim().to_owned(),
-        _ => {
+    let known = read_if_there(data_dir, "token")?.map(|token| token.trim().to_owned());
+    let token = match known.filter(|token| !token.is_empty()) {
+        Some(token) => token,
+        None => {
             let token = random_token()?;
-            fs::create_dir_all(data_dir.join("pki"))
-                .and_then(|()| write_atomically(&path, format!("{token}\n").as_bytes(), 0o600))
-                .or_fail(Exit::Failure, || format!("cannot write {}", path.display()))?;
+            write(data_dir, "token", &format!("{token}\n"))?;
             token
         }
     };
     Ok((Tokens::default().with(&token, OWNER), token))
+}
+
+/// The authority in the data directory, made or renewed if need be.
+fn authority(data_dir: &DataDir) -> Outcome<Authority> {
+    let (certificate, key) = (read_if_there(data_dir, "ca.crt")?, read_if_there(data_dir, "ca.key")?);
+    let stored = key.map(|key| Authority { certificate: certificate.unwrap_or_default(), key });
+    let current = Authority::current(stored.clone(), SystemTime::now())
+        .or_fail(Exit::Failure, || format!("cannot use {}", data_dir.join("pki").join("ca.key").display()))?;
+    if stored.as_ref() != Some(&current) {
+        write(data_dir, "ca.key", &current.key)?;
+        write(data_dir, "ca.crt", &current.certificate)?;
+    }
+    Ok(current)
+}
+
+/// A file of `pki/`. Only one that is not there counts as none: what cannot be read must not be replaced.
+fn read_if_there(data_dir: &DataDir, name: &str) -> Outcome<Option<String>> {
+    let path = data_dir.join("pki").join(name);
+    match fs::read_to_string(&path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).or_fail(Exit::Failure, || format!("cannot read {}", path.display())),
+    }
+}
+
+fn write(data_dir: &DataDir, name: &str, text: &str) -> Outcome {
+    let directory = data_dir.join("pki");
+    let path = directory.join(name);
+    fs::create_dir_all(&directory)
+        .and_then(|()| write_atomically(&path, text.as_bytes(), 0o600))
+        .or_fail(Exit::Failure, || format!("cannot write {}", path.display()))
 }
 
 /// 256 bits that nobody guesses.

@@ -76,9 +76,11 @@ pub(crate) async fn start(
 ) -> Outcome<(Standalone, Running)> {
     let health = Health::default();
     health.set("start", Readiness::NotReady("starting".to_owned()));
+    let api_settings = api::Settings { hosts: settings.api_access.hosts.clone(), ..api::Settings::default() };
     // A database that others can reach may have other processes on it.
-    let election = settings.store.as_ref().map(|_| Election {
-        namespace: api::Settings::default().system_namespace,
+    let shared = settings.store.as_ref().is_some_and(|url| weir_migrations::is_shared(url.reveal()));
+    let election = shared.then(|| Election {
+        namespace: api_settings.system_namespace.clone(),
         name: "weir-controller".to_owned(),
         identity: uuid::Uuid::now_v7().to_string(),
     });
@@ -86,7 +88,6 @@ pub(crate) async fn start(
     let (api_url, data_plane_url) = (guard.url(&listeners.api)?, url_of(&listeners.data_plane)?);
     let mut metrics = Metrics::default();
     let database = open_database(settings, data_dir).await?;
-    let api_settings = api::Settings { hosts: settings.api_access.hosts.clone(), ..api::Settings::default() };
     let api = Api::open(database.clone(), api_settings)
         .await
         .or_fail(Exit::Failure, || "cannot read the stored objects".to_owned())?;
@@ -187,11 +188,6 @@ impl Running {
         (listener, access): (TcpListener, Option<api::Access>),
         others: axum::Router,
     ) {
-        let (client, stop) = (controller.client.clone(), self.stop_control.clone());
-        self.control.spawn(async move {
-            weir_controller::waiting::run(client, stop).await;
-            Ok(())
-        });
         let stop = self.stop_control.clone();
         let settings = weir_controller::Settings { election, ..weir_controller::Settings::new(data_plane_url) };
         self.control.spawn(async move {

@@ -121,7 +121,11 @@ impl Inner {
                 api_version: "v1",
                 warnings: Vec::new(),
             };
-            writing.create(json!({"metadata": {"name": name}})).await.map(drop)
+            match writing.create(json!({"metadata": {"name": name}})).await {
+                // Another process on the same database was faster.
+                Err(failure) if failure.reason == "AlreadyExists" => Ok(()),
+                outcome => outcome.map(drop),
+            }
         });
         try_join_all(creations).await.map(drop).map_err(|failure| StoreError::Unavailable(failure.message))
     }
@@ -130,7 +134,7 @@ impl Inner {
 impl Api {
     /// Reads the objects in `pool` (opened by `weir_migrations::open`) and starts the background work of the endpoint.
     ///
-    /// The database must not be in use by another endpoint.
+    /// A SQLite database must not be in use by another endpoint; a PostgreSQL database may be.
     pub async fn open(pool: AnyPool, settings: Settings) -> Result<Self, StoreError> {
         let registry = Registry::new(&settings.definitions);
         let (store, notable) = Store::open(pool, &registry).await?;

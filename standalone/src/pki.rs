@@ -1,10 +1,7 @@
-//! Certificates of the machine's own: an authority that stays, and a certificate for the API, made anew at each start.
+//! Certificates of the machine's own: an authority that stays, and certificates it signs. Reads and writes no files.
 //!
 //! Two certificates, not one that signs itself: clients on rustls refuse an authority's certificate as a server's.
 
-use std::fs::OpenOptions;
-use std::io::{self, ErrorKind, Write};
-use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use rcgen::{
@@ -18,72 +15,76 @@ const BACKDATED: Duration = Duration::from_secs(60 * 60);
 const AUTHORITY_LIFE: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 /// How long a certificate lasts: longer than any process runs.
 const LIFE: Duration = Duration::from_secs(825 * 24 * 60 * 60);
-/// The authority is replaced when less than this is left of it.
+/// The authority's certificate is made again when less than this is left of it: it has to outlive what it signs.
 const RENEW_BEFORE: Duration = Duration::from_secs(900 * 24 * 60 * 60);
 
-/// A certificate and what clients need to trust it. All in PEM.
-#[derive(Clone)]
-pub struct Issued {
-    /// The authority's certificate.
-    pub authority: String,
-    /// The server's certificate.
+/// Who signs the API's certificates.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Authority {
+    /// Its certificate in PEM, after a line that says until when it lasts.
     pub certificate: String,
-    /// Its private key.
+    /// Its private key in PEM.
     pub key: String,
 }
 
-/// Why no certificate could be made.
+/// A server's certificate and private key, in PEM.
+#[derive(Clone)]
+pub struct Issued {
+    /// The certificate.
+    pub certificate: String,
+    /// The private key.
+    pub key: String,
+}
+
+/// No certificate could be made: a key is damaged, or a host name is none.
 #[derive(Debug, thiserror::Error)]
-pub enum PkiError {
-    /// A file of the authority cannot be read or written.
-    #[error("cannot use {path}: {source}")]
-    File {
-        /// Which file.
-        path: String,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// A key in the directory is damaged, or a host name is none.
-    #[error("cannot make a certificate: {0}")]
-    Certificate(#[from] rcgen::Error),
-}
+#[error("cannot make a certificate: {0}")]
+pub struct PkiError(#[from] rcgen::Error);
 
-/// A certificate for a server that is called by any of `hosts` (names or addresses), from the authority in `directory`,
-/// which is made if it is not there, and again when it is about to end. Private keys are readable by their owner only.
-pub fn issue(directory: &Path, hosts: &[String]) -> Result<Issued, PkiError> {
-    let key = key_of(&directory.join("ca.key"))?;
-    let path = directory.join("ca.crt");
-    let params = authority_params()?;
-    // The same name and key make the same authority: only its certificate says how long it is trusted.
-    let issuer = Issuer::new(authority_params()?, &key);
-    let fresh = std::fs::metadata(&path)
-        .and_then(|file| file.modified())
-        .is_ok_and(|made| made.elapsed().is_ok_and(|age| age < AUTHORITY_LIFE - RENEW_BEFORE));
-    let authority = match read(&path)? {
-        Some(pem) if fresh => pem,
-        _ => {
-            let pem = params.self_signed(&key)?.pem();
-            write(&path, &pem)?;
-            pem
+impl Authority {
+    /// The authority to use at `now`: the `stored` one, with a new certificate if its own is about to end, or a new one.
+    pub fn current(stored: Option<Self>, now: SystemTime) -> Result<Self, PkiError> {
+        let key = match &stored {
+            Some(stored) => KeyPair::from_pem(&stored.key)?,
+            None => KeyPair::generate()?,
+        };
+        if let Some(stored) = stored.filter(|stored| stored.ends().is_some_and(|ends| ends > now + RENEW_BEFORE)) {
+            return Ok(stored);
         }
-    };
-    let mut params = CertificateParams::new(hosts.to_vec())?;
-    params.distinguished_name = named("weir");
-    params.use_authority_key_identifier_extension = true;
-    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    lasts(&mut params, LIFE);
-    let own = KeyPair::generate()?;
-    let certificate = params.signed_by(&own, &issuer)?.pem();
-    Ok(Issued { authority, certificate, key: own.serialize_pem() })
+        // The same name and key are the same authority: clients that trust the old certificate trust this one.
+        let certificate = params(now)?.self_signed(&key)?.pem();
+        let ends = (now + AUTHORITY_LIFE).duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+        Ok(Self { certificate: format!("{ENDS}{ends}\n{certificate}"), key: key.serialize_pem() })
+    }
+
+    fn ends(&self) -> Option<SystemTime> {
+        let seconds = self.certificate.lines().next()?.strip_prefix(ENDS)?.parse().ok()?;
+        SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
+    }
+
+    /// A certificate for a server that is called by any of `hosts`, names or addresses.
+    pub fn issue(&self, hosts: &[String], now: SystemTime) -> Result<Issued, PkiError> {
+        let issuer = Issuer::new(params(now)?, KeyPair::from_pem(&self.key)?);
+        let mut params = CertificateParams::new(hosts.to_vec())?;
+        params.distinguished_name = named("weir");
+        params.use_authority_key_identifier_extension = true;
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        lasts(&mut params, now, LIFE);
+        let key = KeyPair::generate()?;
+        Ok(Issued { certificate: params.signed_by(&key, &issuer)?.pem(), key: key.serialize_pem() })
+    }
 }
 
-fn authority_params() -> Result<CertificateParams, rcgen::Error> {
+/// Before the certificate, in seconds since 1970: text outside the block means nothing to those who read PEM.
+const ENDS: &str = "ends ";
+
+fn params(now: SystemTime) -> Result<CertificateParams, rcgen::Error> {
     let mut params = CertificateParams::new(Vec::new())?;
     params.distinguished_name = named("weir-ca");
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    lasts(&mut params, AUTHORITY_LIFE);
+    lasts(&mut params, now, AUTHORITY_LIFE);
     Ok(params)
 }
 
@@ -93,45 +94,9 @@ fn named(name: &str) -> DistinguishedName {
     names
 }
 
-fn lasts(params: &mut CertificateParams, life: Duration) {
-    let now = SystemTime::now();
+fn lasts(params: &mut CertificateParams, now: SystemTime, life: Duration) {
     params.not_before = (now - BACKDATED).into();
     params.not_after = (now + life).into();
-}
-
-fn key_of(path: &Path) -> Result<KeyPair, PkiError> {
-    if let Some(pem) = read(path)? {
-        return Ok(KeyPair::from_pem(&pem)?);
-    }
-    let key = KeyPair::generate()?;
-    write(path, &key.serialize_pem())?;
-    Ok(key)
-}
-
-fn read(path: &Path) -> Result<Option<String>, PkiError> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(PkiError::File { path: path.display().to_string(), source }),
-    }
-}
-
-fn write(path: &Path, text: &str) -> Result<(), PkiError> {
-    let written = || {
-        if let Some(directory) = path.parent() {
-            std::fs::create_dir_all(directory)?;
-        }
-        let temporary = path.with_extension("new");
-        let mut options = OpenOptions::new();
-        options.create(true).write(true).truncate(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(&temporary)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        std::fs::rename(&temporary, path)
-    };
-    written().map_err(|source| PkiError::File { path: path.display().to_string(), source })
 }
 
 #[cfg(test)]
@@ -139,17 +104,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_authority_stays_and_its_key_is_private() {
-        use std::os::unix::fs::PermissionsExt as _;
-        let directory = tempfile::tempdir().expect("a directory");
-        let pki = directory.path().join("pki");
-        let first = issue(&pki, &["localhost".to_owned(), "127.0.0.1".to_owned()]).expect("issued");
-        let second = issue(&pki, &["example.com".to_owned()]).expect("issued");
-        assert_eq!(first.authority, second.authority);
-        assert_ne!(first.certificate, second.certificate);
-        let mode = std::fs::metadata(pki.join("ca.key")).expect("there").permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
-        std::fs::write(pki.join("ca.key"), "nonsense").expect("written");
-        assert!(issue(&pki, &[]).is_err());
+    fn an_authority_stays_until_it_is_about_to_end_and_keeps_its_key() {
+        let made = SystemTime::now();
+        let first = Authority::current(None, made).expect("made");
+        let at = |later: Duration| Authority::current(Some(first.clone()), made + later).expect("read");
+        assert!(at(AUTHORITY_LIFE - RENEW_BEFORE - BACKDATED) == first);
+        let renewed = at(AUTHORITY_LIFE - RENEW_BEFORE + BACKDATED);
+        assert!(renewed.key == first.key && renewed.certificate != first.certificate);
+        let undated = Authority { certificate: first.certificate.replace(ENDS, "x"), ..first };
+        assert!(Authority::current(Some(undated), made).expect("made again").ends().is_some());
+    }
+
+    #[test]
+    fn what_is_damaged_is_refused() {
+        let good = Authority::current(None, SystemTime::now()).expect("made");
+        assert!(good.issue(&["localhost".to_owned(), "127.0.0.1".to_owned()], SystemTime::now()).is_ok());
+        let damaged = Authority { key: "nonsense".to_owned(), ..good };
+        assert!(damaged.issue(&[], SystemTime::now()).is_err());
+        assert!(Authority::current(Some(damaged), SystemTime::now()).is_err());
     }
 }

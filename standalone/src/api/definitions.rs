@@ -29,6 +29,16 @@ pub(crate) const KEPT: &str = "the definition of this kind is built into weir an
 /// Brings the stored definitions up to those of this version.
 pub(crate) async fn synchronise(inner: &Inner) -> Result<(), StoreError> {
     let Some(kind) = inner.registry.kinds().iter().find(|kind| is_definition(kind)) else { return Ok(()) };
+    loop {
+        match synchronise_once(inner, kind).await {
+            // Another process on the same database is at it too: the commit has brought in what it did.
+            Err(CommitError::Exists | CommitError::Stale | CommitError::Missing) => {}
+            outcome => return outcome.map_err(|error| StoreError::Unavailable(error.to_string())),
+        }
+    }
+}
+
+async fn synchronise_once(inner: &Inner, kind: &Kind) -> Result<(), CommitError> {
     let changes = inner.settings.definitions.iter().filter_map(|definition| {
         let mut object = serde_json::to_value(definition).ok()?;
         object["apiVersion"] = json!("apiextensions.k8s.io/v1");
@@ -71,10 +81,5 @@ pub(crate) async fn synchronise(inner: &Inner) -> Result<(), StoreError> {
         };
         Some(inner.store.commit(kind.resource, key, change))
     });
-    let outcomes = join_all(changes).await;
-    outcomes
-        .into_iter()
-        .collect::<Result<Vec<_>, CommitError>>()
-        .map(drop)
-        .map_err(|error| StoreError::Unavailable(error.to_string()))
+    join_all(changes).await.into_iter().collect::<Result<Vec<_>, CommitError>>().map(drop)
 }

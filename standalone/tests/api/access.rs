@@ -1,12 +1,14 @@
 //! The endpoint for other machines: TLS and bearer tokens.
 
+use std::time::SystemTime;
+
 use axum::Router;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use weir_standalone::api::{Access, Credentials, Tokens, kubeconfig};
-use weir_standalone::pki;
+use weir_standalone::pki::Authority;
 
 use crate::support::Server;
 
@@ -27,7 +29,9 @@ fn code<T>(answer: Result<T, kube::Error>) -> u16 {
 #[tokio::test]
 async fn only_those_with_a_token_get_in_and_only_over_tls() -> anyhow::Result<()> {
     let server = Server::start().await?;
-    let issued = pki::issue(&server.directory.path().join("pki"), &["127.0.0.1".to_owned()])?;
+    let now = SystemTime::now();
+    let ours = Authority::current(None, now)?;
+    let issued = ours.issue(&["127.0.0.1".to_owned()], now)?;
     let access = Access::new(&issued.certificate, &issued.key, Tokens::default().with("right", "ann"))?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
@@ -40,7 +44,7 @@ async fn only_those_with_a_token_get_in_and_only_over_tls() -> anyhow::Result<()
     let silent = (TcpStream::connect(address).await?, TcpStream::connect(address).await?);
 
     let url = format!("https://{address}");
-    let authority = Some(issued.authority.clone());
+    let authority = Some(ours.certificate.clone());
     let right = Credentials { authority: authority.clone(), token: "right".to_owned() };
     let ann = client(&url, &right).await?;
     let review = serde_json::json!({"kind": "SelfSubjectReview", "apiVersion": "authentication.k8s.io/v1"});
@@ -51,11 +55,11 @@ async fn only_those_with_a_token_get_in_and_only_over_tls() -> anyhow::Result<()
     let wrong = client(&url, &Credentials { token: "wrong".to_owned(), ..right.clone() }).await?;
     assert_eq!(code(wrong.list_api_groups().await), 401);
     // Who trusts another authority does not even ask.
-    let other = pki::issue(&server.directory.path().join("other"), &[])?;
-    let stranger = client(&url, &Credentials { authority: Some(other.authority), ..right }).await?;
+    let other = Authority::current(None, now)?;
+    let stranger = client(&url, &Credentials { authority: Some(other.certificate), ..right }).await?;
     assert_eq!(code(stranger.list_api_groups().await), 0);
 
-    let authority = reqwest::Certificate::from_pem(issued.authority.as_bytes())?;
+    let authority = reqwest::Certificate::from_pem(ours.certificate.as_bytes())?;
     let anyone = reqwest::Client::builder().tls_certs_only([authority]).build()?;
     let status = async |path: &str| anyhow::Ok(anyone.get(format!("{url}{path}")).send().await?.status().as_u16());
     assert_eq!(status("/version").await?, 200);

@@ -20,11 +20,8 @@ async fn company(size: usize) -> anyhow::Result<Option<Vec<Server>>> {
         std::fs::write(directory.path().join("database"), &url)?;
         Server::start_in(directory).await
     };
-    let mut servers = Vec::new();
-    for _ in 0..size {
-        servers.push(start().await?);
-    }
-    Ok(Some(servers))
+    // At once: none may stumble over what the others set up.
+    Ok(Some(try_join_all((0..size).map(|_| start())).await?))
 }
 
 #[tokio::test]

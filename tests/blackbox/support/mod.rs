@@ -330,7 +330,6 @@ pub(crate) async fn post_with(
     Ok(request.send().await?.status().as_u16())
 }
 
-/// A client that never follows redirects and gives up on a silent server.
 /// An empty database on a PostgreSQL server.
 pub(crate) async fn create_database(server: &str) -> String {
     use sqlx::Connection as _;
@@ -342,6 +341,7 @@ pub(crate) async fn create_database(server: &str) -> String {
     format!("{server}/{name}")
 }
 
+/// A client that never follows redirects and gives up on a silent server.
 pub(crate) fn client() -> reqwest::Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).timeout(PATIENCE).build().expect("client")

@@ -72,7 +72,12 @@ fn merge_map(document: &mut Value, patch: &Map<String, Value>, shape: Shape<'_>)
 
 /// The field that tells the items of a list apart; `None` if the list is of scalars or not keyed.
 fn merge_key<'a>(shape: Shape<'a>) -> Option<&'a str> {
-    shape.keys().first().map(|(name, _)| *name)
+    match shape {
+        // Where strategic merge and apply disagree, in the API types themselves.
+        Shape::Builtin { kind: "Job", parent: "status", field: "conditions" } => Some("type"),
+        Shape::Builtin { parent: "resources", field: "claims", .. } => None,
+        _ => shape.keys().first().map(|(name, _)| *name),
+    }
 }
 
 fn merge_list(document: &mut Value, patch: &[Value], shape: Shape<'_>) -> Result<(), String> {

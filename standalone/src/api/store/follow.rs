@@ -21,7 +21,7 @@ const RECONNECT: Duration = Duration::from_secs(2);
 
 /// Whether other processes may use the same database.
 pub(super) fn is_shared(pool: &AnyPool) -> bool {
-    matches!(pool.connect_options().database_url.scheme(), "postgres" | "postgresql")
+    weir_migrations::is_shared(pool.connect_options().database_url.as_str())
 }
 
 /// Tells the other processes, once the transaction ends, that there is something new.
