@@ -56,6 +56,7 @@ mod selector;
 mod store;
 mod table;
 mod tls;
+mod types;
 mod view;
 mod watch;
 mod write;

@@ -41,8 +41,11 @@ impl DeleteOptions {
     /// From the body, which may be empty, and the query. The body's own `apiVersion` does not matter: clients send
     /// that of the resource as well as that of DeleteOptions.
     pub(crate) fn parse(params: &Params, media_type: &str, body: &[u8]) -> Result<Self, Failure> {
-        let body =
-            if body.iter().all(u8::is_ascii_whitespace) { Value::Null } else { request::decode(media_type, body)? };
+        let body = if body.iter().all(u8::is_ascii_whitespace) {
+            Value::Null
+        } else {
+            request::decode(media_type, body)?.object
+        };
         let text = |pointer: &str| body.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
         let policy = text("/propagationPolicy").unwrap_or_else(|| params.propagation_policy.clone());
         let orphan = body.get("orphanDependents").and_then(Value::as_bool).or(params.orphan_dependents);

@@ -150,6 +150,37 @@ fn is_text_list(value: &Value) -> bool {
     value.as_array().is_some_and(|list| list.iter().all(Value::is_string))
 }
 
+/// Refuses a change that takes the name away: then nobody can say what it is about.
+pub(crate) fn require_name(object: &Value, target: &Target<'_>) -> Result<(), Failure> {
+    match target.name {
+        Some(name) if text(object, "name").is_empty() => Err(Failure::bad_request(format!(
+            "the name of the object ({name} based on URL) was undeterminable: name must be provided"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// How deep an object may be nested: what readers take (128 levels), less what a list or a watch puts around it.
+pub(crate) const MAX_DEPTH: usize = 100;
+
+/// Refuses an object that could not be read back.
+pub(crate) fn check_depth(object: &Value) -> Result<(), Failure> {
+    if is_deeper(object, MAX_DEPTH) {
+        return Err(Failure::bad_request(format!("the object is nested deeper than {MAX_DEPTH} levels")));
+    }
+    Ok(())
+}
+
+/// Whether `value` has more than `levels` levels.
+pub(crate) fn is_deeper(value: &Value, levels: usize) -> bool {
+    match value {
+        Value::Object(_) | Value::Array(_) if levels == 0 => true,
+        Value::Object(fields) => fields.values().any(|value| is_deeper(value, levels - 1)),
+        Value::Array(items) => items.iter().any(|value| is_deeper(value, levels - 1)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
+}
+
 /// Gives a new object its identity.
 pub(crate) fn initialise(object: &mut Value, target: &Target<'_>, now: &str) -> Result<(), Failure> {
     let metadata = of(object);

@@ -12,6 +12,10 @@ use super::failure::Failure;
 use super::protobuf::{self, ProtobufError};
 use super::registry::{Kind, Registry};
 
+mod decode;
+
+pub(crate) use self::decode::Decoded;
+
 /// Largest request body: what Kubernetes (through etcd) takes for an object.
 pub(crate) const BODY_LIMIT_BYTES: usize = 3 << 19;
 
@@ -161,7 +165,7 @@ impl Params {
                 "allowWatchBookmarks" => params.allow_bookmarks = flag,
                 "sendInitialEvents" => params.send_initial_events = Some(flag),
                 "timeoutSeconds" => params.timeout_seconds = Some(number(&name, &value)?),
-                "dryRun" => params.dry_run = dry_run(&value)?,
+                "dryRun" => params.dry_run |= dry_run(&value)?,
                 "fieldManager" => params.field_manager = value.into_owned(),
                 "fieldValidation" => params.field_validation = field_validation(&value)?,
                 "force" => params.force = flag,
@@ -183,8 +187,10 @@ fn number<N: std::str::FromStr>(name: &str, value: &str) -> Result<N, Failure> {
 pub(crate) fn dry_run(value: &str) -> Result<bool, Failure> {
     match value {
         "All" => Ok(true),
-        "" => Ok(false),
-        other => Err(Failure::bad_request(format!("dryRun: Unsupported value: {other:?}: supported values: \"All\""))),
+        // Not taken for "no": who asks for a dry run in vain must not change anything.
+        other => {
+            Err(Failure::invalid_options(format!("dryRun: Unsupported value: {other:?}: supported values: \"All\"")))
+        }
     }
 }
 
@@ -215,16 +221,16 @@ pub(crate) fn content_type(headers: &HeaderMap) -> &str {
 }
 
 /// Decodes an object. Several kubectl commands send JSON without saying so, hence no media type means JSON.
-pub(crate) fn decode(media_type: &str, body: &[u8]) -> Result<Value, Failure> {
-    let invalid = |error: &dyn std::fmt::Display| {
+pub(crate) fn decode(media_type: &str, body: &[u8]) -> Result<Decoded, Failure> {
+    let invalid = |error: String| {
         Failure::bad_request(format!("the object provided is unrecognized (must be of type JSON or YAML): {error}"))
     };
     match media_type {
-        "" | "application/json" | "*/*" => serde_json::from_slice(body).map_err(|error| invalid(&error)),
+        "" | "application/json" | "*/*" => decode::json(body).map_err(invalid),
         "application/yaml" | "application/x-yaml" | "text/yaml" | "application/apply-patch+yaml" => {
-            serde_yaml_ng::from_slice(body).map_err(|error| invalid(&error))
+            decode::yaml(body).map_err(invalid)
         }
-        protobuf::MEDIA_TYPE => protobuf::decode(body).map_err(|error| match error {
+        protobuf::MEDIA_TYPE => protobuf::decode(body).map(Decoded::of).map_err(|error| match error {
             // What Kubernetes answers for custom kinds, and why.
             ProtobufError::UnknownKind { .. } => {
                 let failure = Failure::unsupported_media_type("application/json, application/yaml");

@@ -132,7 +132,7 @@ async fn serve(inner: &Arc<Inner>, parts: &Parts, body: Body) -> Result<Response
             return Err(Failure::method_not_allowed());
         }
         let (user, _) = request::identify(parts, &params);
-        let answer = review.answer(object(parts, body).await?, &user)?;
+        let answer = review.answer(object(parts, &params, body).await?.0, &user)?;
         return Ok(json_response(StatusCode::CREATED, answer.to_string()));
     }
     let Some(target) = Target::parse(&inner.registry, path) else {
@@ -259,9 +259,10 @@ fn served_by_nobody(view: &View<'_>, object: &Value) -> Option<String> {
     (!broker.is_ours()).then(|| format!("nobody serves Brokers of {BROKER_CLASS_ANNOTATION} {class:?} here"))
 }
 
-async fn object(parts: &Parts, body: Body) -> Result<Value, Failure> {
+/// The object a request carries, and what its sender is to be warned of.
+async fn object(parts: &Parts, params: &Params, body: Body) -> Result<(Value, Vec<String>), Failure> {
     let body = request::read_body(body).await?;
-    request::decode(request::content_type(&parts.headers), &body)
+    request::decode(request::content_type(&parts.headers), &body)?.checked(params.field_validation)
 }
 
 async fn create(
@@ -271,8 +272,12 @@ async fn create(
     params: &Params,
     body: Body,
 ) -> Result<Response, Failure> {
-    let body = object(parts, body).await?;
-    write(inner, parts, view, params, async |writing| writing.create(body).await).await
+    let (body, warnings) = object(parts, params, body).await?;
+    let create = async |writing: &mut Writing<'_>| {
+        writing.warnings = warnings;
+        writing.create(body).await
+    };
+    write(inner, parts, view, params, create).await
 }
 
 async fn update(
@@ -282,11 +287,15 @@ async fn update(
     params: &Params,
     body: Body,
 ) -> Result<Response, Failure> {
-    let body = object(parts, body).await?;
+    let (body, warnings) = object(parts, params, body).await?;
     if let (Some("scale"), Some(replicas)) = (view.target.subresource, &view.target.kind.scale) {
         return write(inner, parts, view, params, async |writing| writing.put_scale(replicas, &body).await).await;
     }
-    write(inner, parts, view, params, async |writing| writing.update(body).await).await
+    let update = async |writing: &mut Writing<'_>| {
+        writing.warnings = warnings;
+        writing.update(body).await
+    };
+    write(inner, parts, view, params, update).await
 }
 
 async fn patch(
@@ -298,13 +307,19 @@ async fn patch(
 ) -> Result<Response, Failure> {
     let body = request::read_body(body).await?;
     let invalid = |error: serde_json::Error| Failure::bad_request(format!("the patch cannot be read: {error}"));
+    let mut warnings = Vec::new();
     let patch = match request::content_type(&parts.headers) {
         "application/json-patch+json" => PatchBody::Json(serde_json::from_slice(&body).map_err(invalid)?),
         "application/merge-patch+json" => PatchBody::Merge(serde_json::from_slice(&body).map_err(invalid)?),
         "application/strategic-merge-patch+json" if !view.target.kind.custom => {
             PatchBody::Strategic(serde_json::from_slice(&body).map_err(invalid)?)
         }
-        "application/apply-patch+yaml" => PatchBody::Apply(request::decode("application/apply-patch+yaml", &body)?),
+        "application/apply-patch+yaml" => {
+            let decoded = request::decode("application/apply-patch+yaml", &body)?;
+            let (applied, mut told) = decoded.checked(params.field_validation)?;
+            warnings.append(&mut told);
+            PatchBody::Apply(applied)
+        }
         _ => {
             return Err(Failure::unsupported_media_type(
                 "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml",
@@ -314,7 +329,11 @@ async fn patch(
     if let (Some("scale"), Some(replicas)) = (view.target.subresource, &view.target.kind.scale) {
         return write(inner, parts, view, params, async |writing| writing.patch_scale(replicas, &patch).await).await;
     }
-    write(inner, parts, view, params, async |writing| writing.patch(patch).await).await
+    let patch = async |writing: &mut Writing<'_>| {
+        writing.warnings = warnings;
+        writing.patch(patch).await
+    };
+    write(inner, parts, view, params, patch).await
 }
 
 async fn delete(

@@ -118,7 +118,16 @@ impl Writing<'_> {
 }
 
 fn propose(place: &Replicas, live: &Value, scale: &Value) -> Result<Proposal, Failure> {
-    let replicas = scale["spec"]["replicas"].as_i64().unwrap_or(0);
+    let wanted = scale["spec"].get("replicas").unwrap_or(&Value::Null);
+    // Absent is none, as in Kubernetes; what is no number is a mistake.
+    let number =
+        if wanted.is_null() { Some(0) } else { wanted.as_i64().filter(|number| *number <= i64::from(i32::MAX)) };
+    let Some(replicas) = number else {
+        return Err(Failure::invalid_options(format!(
+            "Scale.autoscaling \"{}\" is invalid: spec.replicas: Invalid value: {wanted}: must be a whole number",
+            metadata::text(live, "name")
+        )));
+    };
     if replicas < 0 {
         return Err(Failure::invalid_options(format!(
             "Scale.autoscaling \"{}\" is invalid: spec.replicas: Invalid value: {replicas}: must be greater than or \

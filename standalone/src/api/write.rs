@@ -19,6 +19,7 @@ use super::patch::{self, strategic};
 use super::registry::Kind;
 use super::request::{FieldValidation, Params, Target, User};
 use super::store::{Change, CommitError, Key, Object};
+use super::types;
 
 mod builtin;
 
@@ -94,6 +95,7 @@ impl Writing<'_> {
         self.require_namespace(&name)?;
         metadata::initialise(&mut object, &self.target, &now)?;
         metadata::validate(&object, None, &self.target)?;
+        self.check_type(&object)?;
         self.complete(&mut object);
         if self.kind().has_status
             && let Some(fields) = object.as_object_mut()
@@ -107,6 +109,7 @@ impl Writing<'_> {
             Some(applied) => applied.record(&mut object),
             None => fields::track(None, &mut object, &self.writer(&now), self.shape()),
         }
+        metadata::check_depth(&object)?;
         let key = Key::new(self.target.namespace_or_empty(), &name);
         if self.params.dry_run {
             let taken = self.inner.store.get(self.kind().resource, &key).is_some();
@@ -126,6 +129,7 @@ impl Writing<'_> {
     /// PUT of an object or its status.
     pub(crate) async fn update(&mut self, body: Value) -> Result<Written, Failure> {
         let stored = self.stored();
+        metadata::require_name(&body, &self.target)?;
         let (body, companions) = self.take_in(body, stored.as_ref())?;
         let name = self.target.name.unwrap_or_default();
         if metadata::text(&body, "resourceVersion").is_empty() && self.kind().custom {
@@ -142,7 +146,7 @@ impl Writing<'_> {
             PatchBody::Json(operations) => {
                 let (kind, name) = (self.target.kind, self.target.name.unwrap_or_default());
                 let refuse = |detail: String| {
-                    Failure::invalid(kind, name, &[Cause::invalid("patch", &format!("{operations:?}"), &detail)])
+                    Failure::invalid(kind, name, &[Cause::invalid("patch", &json!(operations).to_string(), &detail)])
                 };
                 let change = |live: &Value| {
                     let mut object = live.clone();
@@ -184,6 +188,7 @@ impl Writing<'_> {
                     Some(older) => change(&older.legacy.from_current(live.clone()))?,
                     None => change(live)?,
                 };
+                metadata::require_name(&object, &target)?;
                 taken = Taken::from(object, &target, strict, Some(live))?;
                 Ok(Proposal { object: taken.object.take(), applied: None })
             })
@@ -203,6 +208,14 @@ impl Writing<'_> {
         let mut taken = Taken::from(body, &self.target, self.params.field_validation, stored)?;
         self.warnings.append(&mut taken.warnings);
         Ok((taken.object, taken.companions))
+    }
+
+    /// A body of an older form under the current name.
+    fn rename(&self, mut body: Value) -> Result<Value, Failure> {
+        metadata::accept(&mut body, &self.target, &mut Vec::new())?;
+        body["apiVersion"] = json!(self.target.api_version());
+        body["kind"] = json!(self.kind().kind);
+        Ok(body)
     }
 
     /// Sees to what an older form stands for beside its object, which owns it.
@@ -251,8 +264,13 @@ impl Writing<'_> {
         if body.pointer("/metadata/managedFields").is_some_and(|fields| !fields.is_null() && *fields != json!([])) {
             return Err(Failure::bad_request("metadata.managedFields must be nil"));
         }
-        let stored = self.stored();
-        let (mut body, companions) = self.take_in(body, stored.as_ref())?;
+        let (mut body, companions) = if body.get("spec").is_some() || self.target.older.is_none() {
+            let stored = self.stored();
+            self.take_in(body, stored.as_ref())?
+        } else {
+            // It says nothing about the specification, whose older form therefore needs no conversion.
+            (self.rename(body)?, Vec::new())
+        };
         metadata::of(&mut body).remove("managedFields");
         let name = self.target.name.unwrap_or_default();
         let now = now();
@@ -359,6 +377,7 @@ impl Writing<'_> {
         }
         metadata::of(&mut object).insert("resourceVersion".to_owned(), live["metadata"]["resourceVersion"].clone());
         metadata::validate(&object, Some(live), &self.target)?;
+        self.check_type(&object)?;
         self.complete(&mut object);
         self.check_schema(&object)?;
         if self.target.subresource != Some("status") && metadata::text(live, "deletionTimestamp").is_empty() {
@@ -372,6 +391,7 @@ impl Writing<'_> {
             Some(applied) => applied.record(&mut object),
             None => fields::track(Some(live), &mut object, &self.writer(&now()), self.shape()),
         }
+        metadata::check_depth(&object)?;
         Ok(Admitted { object, warnings })
     }
 
@@ -381,6 +401,16 @@ impl Writing<'_> {
             Some(schema) => schema.fill(object),
             None => builtin::complete(self.kind(), object),
         }
+    }
+
+    /// Refuses what the type of a built-in kind cannot hold.
+    fn check_type(&self, object: &Value) -> Result<(), Failure> {
+        let Target { kind, version, .. } = self.target;
+        let Some(Err(error)) = types::round_trip(kind, version, object) else { return Ok(()) };
+        Err(Failure::bad_request(format!(
+            "{} in version {version:?} cannot be handled as a {}: {error}",
+            kind.kind, kind.kind
+        )))
     }
 
     fn check_schema(&self, object: &Value) -> Result<(), Failure> {
@@ -501,7 +531,10 @@ fn prune(
 ) -> Result<Vec<String>, Failure> {
     match schema(target) {
         Some(schema) => unknown.extend(schema.prune(object)),
-        None => builtin::drop_nulls(object),
+        None => {
+            builtin::drop_nulls(object);
+            unknown.extend(types::unknown_fields(target.kind, target.version, object));
+        }
     }
     let texts = unknown.iter().map(|field| format!("unknown field \"{field}\""));
     match validation {

@@ -227,7 +227,7 @@ fn answers_tell_what_is_wrong_with_the_body() {
         (StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("{accepted}: application/json, application/yaml, {MEDIA_TYPE}"))
     );
     let options = body("v1", "DeleteOptions", &field(4, "Orphan"));
-    assert_eq!(request::decode(MEDIA_TYPE, &options).unwrap()["propagationPolicy"], "Orphan");
+    assert_eq!(request::decode(MEDIA_TYPE, &options).unwrap().object["propagationPolicy"], "Orphan");
 }
 
 proptest! {
