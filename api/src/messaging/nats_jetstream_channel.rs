@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::channelable::{ChannelableSpec, ChannelableStatus, mark_subscribable, validate_scope};
 use crate::admission::Admit;
+use crate::go_duration;
 use crate::validation::{FieldError, Path};
 
 mod consumer;
@@ -104,7 +105,7 @@ fn validate_choice(value: Option<&String>, allowed: &[&str], path: &Path, errors
 
 /// Adds an error if `text` is no duration as Go writes them.
 fn validate_duration(text: Option<&String>, path: &Path, errors: &mut Vec<FieldError>) {
-    if let Some(text) = text.filter(|text| super::parse_go_duration(text).is_none()) {
+    if let Some(text) = text.filter(|text| go_duration::parse(text).is_none()) {
         let detail = "expected a duration such as 30s, 2m or 1h30m, not less than zero";
         errors.push(FieldError::invalid(path.clone(), text, detail));
     }

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{validate_choice, validate_duration, validate_least, validate_time};
-use crate::messaging::parse_go_duration;
+use crate::go_duration;
 use crate::schema::int_or_string;
 use crate::validation::{FieldError, Path};
 
@@ -71,7 +71,7 @@ impl Wait {
     pub fn duration(&self) -> Option<Duration> {
         match self {
             Self::Nanos(nanos) => u64::try_from(*nanos).ok().map(Duration::from_nanos),
-            Self::Text(text) => parse_go_duration(text),
+            Self::Text(text) => go_duration::parse(text),
         }
     }
 }
