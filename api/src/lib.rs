@@ -15,6 +15,7 @@ pub mod condition;
 pub mod crd;
 pub mod delivery;
 pub mod destination;
+mod embedded;
 pub mod event;
 pub mod eventing;
 pub mod flows;

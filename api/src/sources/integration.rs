@@ -1,5 +1,6 @@
 //! IntegrationSource, `sources.knative.dev/v1alpha1`.
 
+use k8s_openapi::api::core::v1::PodTemplateSpec;
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,6 +9,8 @@ use serde_json::Value;
 use super::pod_template;
 use super::source::{SourceSpec, SourceStatus};
 use crate::admission::Admit;
+use crate::embedded;
+use crate::schema::any_object;
 use crate::validation::{FieldError, Path};
 
 mod aws;
@@ -59,7 +62,7 @@ pub struct IntegrationSourceSpec {
     pub aws: Option<Aws>,
     /// Template of the pod that does the work; its containers and its service account are overwritten.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "pod_template::schema")]
+    #[schemars(schema_with = "any_object")]
     pub template: Option<Value>,
 }
 
@@ -140,7 +143,7 @@ impl Admit for IntegrationSource {
             aws.validate(&spec.field("aws"), &mut errors);
         }
         if let Some(template) = &self.spec.template {
-            pod_template::decode(template, &spec.field("template"), &mut errors);
+            embedded::decode::<PodTemplateSpec>(template, &spec.field("template"), &mut errors);
         }
         self.spec.source.validate(&spec, &mut errors);
         errors

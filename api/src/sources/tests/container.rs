@@ -25,10 +25,18 @@ fn each_rule_is_told_with_its_path() {
             pod(&json!({"containers": [{"image": "a"}, {"image": ""}]})),
             "missing field(s): spec.template.spec.containers[1].image",
         ),
+        (
+            pod(&json!({"containers": [{"image": "a"}], "initContainers": [{"name": "b"}]})),
+            "missing field(s): spec.template.spec.initContainers[0].image",
+        ),
+        (
+            pod(&json!({"containers": [{"image": "a"}], "initContainers": [{"image": "b"}]})),
+            "missing field(s): spec.template.spec.initContainers[0].name",
+        ),
         (pod(&json!({"containers": [{"image": 5}]})), "spec.template: Invalid value: "),
         (
             pod(&json!({"containers": [{"image": "a", "imagePolicy": "Always"}]})),
-            "must not set the field(s): spec.template.spec.containers[0].imagePolicy: a pod template has no such field",
+            "must not set the field(s): spec.template.spec.containers[0].imagePolicy: no such field",
         ),
     ]);
     assert_refused(container, &base(), &cases);
@@ -36,7 +44,7 @@ fn each_rule_is_told_with_its_path() {
     let misplaced = container(json!({"sink": sink(), "template": {"containers": []}}));
     let told = admit(misplaced, None, Context::default()).expect_err("two errors").to_string();
     let expected = [
-        "must not set the field(s): spec.template.containers: a pod template has no such field",
+        "must not set the field(s): spec.template.containers: no such field",
         "missing field(s): spec.template.spec.containers",
     ];
     assert_eq!(told.lines().collect::<Vec<_>>(), expected);

@@ -65,7 +65,7 @@ fn each_rule_is_told_with_its_path() {
             "spec.aws.ddbStreams.streamIteratorType: Invalid value: \"NOW\": expected FROM_LATEST or FROM_START",
         ),
         (aws("ddbStreams", &json!({"delay": -1})), "spec.aws.ddbStreams.delay: Invalid value: -1: must be 0 or more"),
-        (json!({"template": {"sepc": {}}}), "must not set the field(s): spec.template.sepc: a pod template has no"),
+        (json!({"template": {"sepc": {}}}), "must not set the field(s): spec.template.sepc: no such field"),
     ]);
     assert_refused(integration, &base(), &cases);
 }
