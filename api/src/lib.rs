@@ -27,6 +27,7 @@ pub mod names;
 pub mod observed;
 pub mod resources;
 mod schema;
+mod selector;
 pub mod serving;
 pub mod sink;
 pub mod sinks;

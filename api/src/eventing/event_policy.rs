@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::SubscriptionsApiFilter;
 use super::filters::validate_filters;
 use crate::admission::Admit;
+use crate::selector::{validate_match_expressions, validate_match_labels};
 use crate::status::StatusHead;
 use crate::validation::{FieldError, Path, Problem};
 
@@ -183,23 +184,8 @@ impl EventPolicySelector {
     /// it should protect.
     fn validate(&self, path: &Path, errors: &mut Vec<FieldError>) {
         require(path, [("kind", &self.kind), ("apiVersion", &self.api_version)], errors);
-        let list = path.field("matchExpressions");
-        for (index, LabelSelectorRequirement { key, operator, values }) in self.match_expressions.iter().enumerate() {
-            let path = list.index(index);
-            require(&path, [("key", key)], errors);
-            let has_values = values.as_ref().is_some_and(|values| !values.is_empty());
-            match operator.as_str() {
-                "In" | "NotIn" if !has_values => errors.push(FieldError::missing(path.field("values"))),
-                "Exists" | "DoesNotExist" if has_values => {
-                    errors.push(FieldError::forbidden(path.field("values"), format!("{operator} has no values")));
-                }
-                "In" | "NotIn" | "Exists" | "DoesNotExist" => {}
-                _ => {
-                    let detail = "expected In, NotIn, Exists or DoesNotExist";
-                    errors.push(FieldError::invalid(path.field("operator"), operator, detail));
-                }
-            }
-        }
+        validate_match_labels(&self.match_labels, path, errors);
+        validate_match_expressions(&self.match_expressions, path, errors);
     }
 }
 

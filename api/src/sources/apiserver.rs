@@ -5,10 +5,10 @@ use kube::{CustomResource, ResourceExt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::selector::validate_selector;
 use super::source::{SourceSpec, SourceStatus};
 use crate::admission::Admit;
 use crate::eventing::{SubscriptionsApiFilter, validate_filters};
+use crate::selector::validate_selector;
 use crate::validation::{FieldError, Path};
 
 /// Annotation: `true` skips the check whether the service account may read the resources.

@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::secret::validate_selector;
-use super::selector::{QUALIFIED_NAME, is_qualified_name};
 use super::source::{CloudEventOverrides, SourceStatus, validate_overrides};
 use crate::admission::Admit;
 use crate::destination::{Destination, KReference};
+use crate::names::{QUALIFIED_NAME, is_qualified_name};
 use crate::validation::{FieldError, Path};
 
 /// AwsSqsSource sends the messages of an SQS queue.

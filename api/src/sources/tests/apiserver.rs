@@ -48,7 +48,11 @@ fn each_rule_is_told_with_its_path() {
         ),
         (
             expression(json!({"key": "", "operator": "Exists"})),
-            "spec.resources[0].selector.matchExpressions[0].key: Invalid value: \"\"",
+            "missing field(s): spec.resources[0].selector.matchExpressions[0].key",
+        ),
+        (
+            expression(json!({"key": "a b", "operator": "Exists"})),
+            "spec.resources[0].selector.matchExpressions[0].key: Invalid value: \"a b\"",
         ),
         (json!({"owner": {"kind": "Deployment"}}), "missing field(s): spec.owner.apiVersion"),
         (json!({"owner": {"apiVersion": "apps/v1"}}), "missing field(s): spec.owner.kind"),

@@ -28,7 +28,7 @@ fn each_rule_is_told_with_its_path() {
         (subject(&json!({"namespace": "A"})), "spec.subject.namespace: Invalid value: \"A\": expected at most 63"),
         (subject(&json!({"name": ""})), "expected exactly one, got neither: spec.subject.name, spec.subject.selector"),
         (subject(&json!({"selector": {}})), "expected exactly one, got both: spec.subject.name, spec.subject.selector"),
-        (subject(&json!({"name": "a.b"})), "spec.subject.name: Invalid value: \"a.b\": expected at most 63 lowercase"),
+        (subject(&json!({"name": "a.b"})), "spec.subject.name: Invalid value: \"a.b\": expected at most 63 lower case"),
         (
             subject(&json!({"name": null, "selector": {"matchLabels": {"a": "-"}}})),
             "spec.subject.selector.matchLabels.a: Invalid value: \"-\"",
