@@ -32,11 +32,8 @@ impl Destination {
 
     /// Gives the reference the namespace of the object that holds it.
     pub fn default_namespace(&mut self, namespace: &str) {
-        if let Some(reference) = &mut self.r#ref
-            && reference.namespace.as_deref().unwrap_or_default().is_empty()
-            && !namespace.is_empty()
-        {
-            reference.namespace = Some(namespace.to_owned());
+        if let Some(reference) = &mut self.r#ref {
+            reference.default_namespace(namespace);
         }
     }
 
@@ -92,7 +89,19 @@ fn has_certificate(pem: &str) -> bool {
     })
 }
 
+/// Sets a namespace that is not set to that of the object that holds it; an object not stored yet may have none.
+pub(crate) fn default_namespace(namespace: &mut Option<String>, holder: &str) {
+    if namespace.as_deref().unwrap_or_default().is_empty() && !holder.is_empty() {
+        *namespace = Some(holder.to_owned());
+    }
+}
+
 impl KReference {
+    /// Gives it the namespace of the object that holds it, unless it has one.
+    pub fn default_namespace(&mut self, namespace: &str) {
+        default_namespace(&mut self.namespace, namespace);
+    }
+
     /// Adds every rule this reference breaks.
     ///
     /// `group` without a version (Knative's feature `kreference-group`, off by default there) is refused.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::SubscriptionsApiFilter;
 use super::filters::validate_filters;
 use crate::admission::Admit;
+use crate::destination::default_namespace;
 use crate::selector::{validate_match_expressions, validate_match_labels};
 use crate::status::StatusHead;
 use crate::validation::{FieldError, Path, Problem};
@@ -133,11 +134,9 @@ pub struct EventPolicyStatus {
 
 impl Admit for EventPolicy {
     fn set_defaults(&mut self, _old: Option<&Self>) {
-        let Some(own) = self.namespace() else { return };
+        let own = self.namespace().unwrap_or_default();
         for reference in self.spec.from.iter_mut().filter_map(|from| from.r#ref.as_mut()) {
-            if reference.namespace.as_deref().unwrap_or_default().is_empty() {
-                reference.namespace = Some(own.clone());
-            }
+            default_namespace(&mut reference.namespace, &own);
         }
     }
 

@@ -214,8 +214,8 @@ impl KafkaSourceSpec {
             }
         }
         self.source.sink.default_namespace(namespace);
-        if let Some(sink) = self.delivery.as_mut().and_then(|delivery| delivery.dead_letter_sink.as_mut()) {
-            sink.default_namespace(namespace);
+        if let Some(delivery) = &mut self.delivery {
+            delivery.default_namespace(namespace);
         }
     }
 
