@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::validation::{FieldError, Path};
+use crate::validation::{FieldError, Path, require};
 
 /// The object with its types. Adds what is wrong with it: a field of another type, or one that such objects do not
 /// have (the schema leaves that to us; Knative's webhook refuses it as well).
@@ -60,12 +60,7 @@ pub(crate) fn validate_pod(pod: &PodSpec, path: &Path, errors: &mut Vec<FieldErr
 
 fn validate_containers(containers: &[Container], path: &Path, errors: &mut Vec<FieldError>) {
     for (index, container) in containers.iter().enumerate() {
-        let path = path.index(index);
         let image = container.image.as_deref().unwrap_or_default();
-        for (field, value) in [("name", container.name.as_str()), ("image", image)] {
-            if value.is_empty() {
-                errors.push(FieldError::missing(path.field(field)));
-            }
-        }
+        require([("name", &container.name), ("image", image)], &path.index(index), errors);
     }
 }

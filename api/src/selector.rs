@@ -3,7 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 
 use crate::names::{LABEL_VALUE, QUALIFIED_NAME, is_label_value, is_qualified_name};
-use crate::validation::{FieldError, Path};
+use crate::validation::{FieldError, Path, one_of};
 
 /// Adds every rule `selector` breaks.
 pub(crate) fn validate_selector(selector: &LabelSelector, path: &Path, errors: &mut Vec<FieldError>) {
@@ -48,11 +48,7 @@ pub(crate) fn validate_match_expressions(
             "Exists" | "DoesNotExist" if !values.is_empty() => {
                 errors.push(FieldError::forbidden(path.field("values"), format!("{operator} has no values")));
             }
-            "In" | "NotIn" | "Exists" | "DoesNotExist" => {}
-            _ => {
-                let detail = "expected In, NotIn, Exists or DoesNotExist";
-                errors.push(FieldError::invalid(path.field("operator"), operator, detail));
-            }
+            _ => one_of(operator, &["In", "NotIn", "Exists", "DoesNotExist"], &path.field("operator"), errors),
         }
         for (index, value) in values.iter().enumerate().filter(|(_, value)| !is_label_value(value)) {
             errors.push(FieldError::invalid(path.field("values").index(index), value, LABEL_VALUE));

@@ -10,7 +10,7 @@ use crate::admission::Admit;
 use crate::embedded;
 use crate::schema::any_object;
 use crate::status::{AddressStatus, PolicyStatus, StatusHead};
-use crate::validation::{FieldError, Path};
+use crate::validation::{FieldError, Path, one_of};
 
 /// Environment variable that tells a container to handle one event and end.
 const EXECUTION_MODE: &str = "K_EXECUTION_MODE";
@@ -118,8 +118,7 @@ fn validate_job(job: &JobSpec, path: &Path, errors: &mut Vec<FieldError>) {
     embedded::validate_pod(pod, &path, errors);
     let path = path.field("restartPolicy");
     match pod.restart_policy.as_deref().unwrap_or_default() {
-        "Never" | "OnFailure" => {}
         "" => errors.push(FieldError::missing(path)),
-        _ => errors.push(FieldError::invalid(path, &pod.restart_policy, "expected Never or OnFailure")),
+        policy => one_of(policy, &["Never", "OnFailure"], &path, errors),
     }
 }

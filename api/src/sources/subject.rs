@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::names::{DNS1123_LABEL, QUALIFIED_NAME, is_dns1123_label, is_qualified_name};
 use crate::selector::validate_selector;
-use crate::validation::{FieldError, Path, Problem};
+use crate::validation::{FieldError, Path, exactly_one};
 
 type Rule = fn(&str) -> bool;
 
@@ -59,20 +59,17 @@ impl Subject {
             let detail = format!("the namespace has to be the binding's own, {own}");
             errors.push(FieldError::invalid(path.field("namespace"), &namespace, detail));
         }
-        match (self.name.as_deref().filter(|name| !name.is_empty()), &self.selector) {
-            (None, None) => {
-                let problem = Problem::Neither(path.field("selector"));
-                errors.push(FieldError { path: path.field("name"), problem });
+        let name = self.name.as_deref().filter(|name| !name.is_empty());
+        let (name_path, selector_path) = (path.field("name"), path.field("selector"));
+        if !exactly_one((&name_path, name.is_some()), (&selector_path, self.selector.is_some()), errors) {
+            return;
+        }
+        match (name, &self.selector) {
+            (Some(name), _) if !is_dns1123_label(name) => {
+                errors.push(FieldError::invalid(name_path, &name, DNS1123_LABEL));
             }
-            (Some(_), Some(_)) => {
-                let problem = Problem::Both(path.field("selector"));
-                errors.push(FieldError { path: path.field("name"), problem });
-            }
-            (Some(name), None) if !is_dns1123_label(name) => {
-                errors.push(FieldError::invalid(path.field("name"), &name, DNS1123_LABEL));
-            }
-            (Some(_), None) => {}
-            (None, Some(selector)) => validate_selector(selector, &path.field("selector"), errors),
+            (None, Some(selector)) => validate_selector(selector, &selector_path, errors),
+            _ => {}
         }
     }
 }
