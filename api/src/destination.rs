@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::validation::{FieldError, Path, Problem};
+use crate::validation::{FieldError, Path, Problem, require};
 
 /// Where events go: a reference to an Addressable, a URI, or a reference and a path relative to its address.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -32,11 +32,8 @@ impl Destination {
 
     /// Gives the reference the namespace of the object that holds it.
     pub fn default_namespace(&mut self, namespace: &str) {
-        if let Some(reference) = &mut self.r#ref
-            && reference.namespace.as_deref().unwrap_or_default().is_empty()
-            && !namespace.is_empty()
-        {
-            reference.namespace = Some(namespace.to_owned());
+        if let Some(reference) = &mut self.r#ref {
+            reference.default_namespace(namespace);
         }
     }
 
@@ -73,11 +70,15 @@ impl Destination {
 
 /// Adds an error if `text` is no URL that events can be posted to.
 pub(crate) fn validate_url(text: &str, path: &Path, errors: &mut Vec<FieldError>) {
-    let usable = |url: Url| matches!(url.scheme(), "http" | "https") && url.has_host();
-    if !Url::parse(text).is_ok_and(usable) {
+    if !is_http_url(text) {
         let detail = "expected an absolute URL such as http://host/path (schemes: http, https)";
         errors.push(FieldError::invalid(path.clone(), &text, detail));
     }
+}
+
+/// Whether `text` is an absolute URL of a host, with a scheme one can speak to it.
+pub(crate) fn is_http_url(text: &str) -> bool {
+    Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }
 
 /// Whether `pem` has a certificate block whose body is base64. What it says is for the TLS library to judge.
@@ -92,17 +93,25 @@ fn has_certificate(pem: &str) -> bool {
     })
 }
 
+/// Sets a namespace that is not set to that of the object that holds it; an object not stored yet may have none.
+pub(crate) fn default_namespace(namespace: &mut Option<String>, holder: &str) {
+    if namespace.as_deref().unwrap_or_default().is_empty() && !holder.is_empty() {
+        *namespace = Some(holder.to_owned());
+    }
+}
+
 impl KReference {
+    /// Gives it the namespace of the object that holds it, unless it has one.
+    pub fn default_namespace(&mut self, namespace: &str) {
+        default_namespace(&mut self.namespace, namespace);
+    }
+
     /// Adds every rule this reference breaks.
     ///
     /// `group` without a version (Knative's feature `kreference-group`, off by default there) is refused.
     pub fn validate(&self, path: &Path, errors: &mut Vec<FieldError>) {
         let api_version = self.api_version.as_deref().unwrap_or_default();
-        for (field, value) in [("kind", self.kind.as_str()), ("name", &self.name), ("apiVersion", api_version)] {
-            if value.is_empty() {
-                errors.push(FieldError::missing(path.field(field)));
-            }
-        }
+        require([("kind", &self.kind), ("name", &self.name), ("apiVersion", api_version)], path, errors);
         if self.group.is_some() {
             errors.push(FieldError::forbidden(path.field("group"), "name group and version in apiVersion"));
         }

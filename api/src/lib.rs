@@ -7,6 +7,7 @@
 //! * [`resources`]: what the data plane runs, resolved from those by the controller; [`observed`]: what it answers.
 //! * [`admission`], [`validation`]: defaults, rules and immutability of those types, one place for both API servers;
 //!   [`kinds`]: the list of all kinds; [`crd`]: their CustomResourceDefinitions; [`legacy`]: older manifests of them.
+//! * [`go_duration`], [`names`]: texts they share.
 //! * [`sink`]: where a source, or a replay, hands its events to.
 
 pub mod admission;
@@ -14,9 +15,11 @@ pub mod condition;
 pub mod crd;
 pub mod delivery;
 pub mod destination;
+mod embedded;
 pub mod event;
 pub mod eventing;
 pub mod flows;
+pub mod go_duration;
 pub mod kinds;
 pub mod legacy;
 pub mod messaging;
@@ -24,6 +27,7 @@ pub mod names;
 pub mod observed;
 pub mod resources;
 mod schema;
+mod selector;
 pub mod serving;
 pub mod sink;
 pub mod sinks;

@@ -2,7 +2,6 @@
 
 mod channel;
 mod channelable;
-mod go_duration;
 mod in_memory_channel;
 pub mod kafka_channel;
 mod nats_jetstream_channel;
@@ -14,7 +13,6 @@ pub use channelable::{
     CHANNEL_CONTROLLERS, ChannelableSpec, ChannelableStatus, SCOPE_ANNOTATION, SUBSCRIBABLE_ANNOTATION, Subscriber,
     SubscriberAuth, SubscriberStatus,
 };
-pub use go_duration::parse_go_duration;
 pub use in_memory_channel::{InMemoryChannel, InMemoryChannelSpec};
 pub use kafka_channel::{KafkaChannel, KafkaChannelSpec};
 pub use nats_jetstream_channel::{

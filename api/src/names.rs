@@ -40,6 +40,12 @@ pub const DNS1035_LABEL: &str =
 /// What [`is_dns1123_label`] asks for, for error messages.
 pub const DNS1123_LABEL: &str =
     "expected at most 63 lower case letters, digits and '-', beginning and ending with a letter or digit";
+/// What [`is_qualified_name`] asks for, for error messages.
+pub const QUALIFIED_NAME: &str =
+    "expected at most 63 letters, digits, -, _ or ., with a letter or digit at both ends, perhaps after a prefix and /";
+/// What [`is_label_value`] asks for, for error messages.
+pub const LABEL_VALUE: &str =
+    "expected at most 63 letters, digits, -, _ or . with a letter or digit at both ends, or nothing";
 /// What [`is_dns1123_subdomain`] asks for, for error messages.
 pub const DNS1123_SUBDOMAIN: &str = "expected a DNS name: labels of lower case letters, digits and '-', joined by '.'";
 
@@ -55,17 +61,42 @@ pub fn is_dns1035_prefix(prefix: &str) -> bool {
 
 /// Whether `name` is one label of a DNS name.
 pub fn is_dns1123_label(name: &str) -> bool {
-    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    !name.is_empty()
-        && name.len() <= LONGEST
-        && name.bytes().all(inner)
-        && !name.starts_with('-')
-        && !name.ends_with('-')
+    name.len() <= LONGEST && is_dns_part(name)
+}
+
+/// As [`is_dns1123_label`], of any length: Kubernetes limits only the whole of a prefix.
+fn is_dns_part(name: &str) -> bool {
+    let end = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    has_ends(name, end) && name.bytes().all(|byte| end(byte) || byte == b'-')
 }
 
 /// Whether `name` is a DNS name in lower case, as most names of objects have to be.
 pub fn is_dns1123_subdomain(name: &str) -> bool {
     name.len() <= 253 && name.split('.').all(is_dns1123_label)
+}
+
+/// Whether `name` is a qualified name of Kubernetes, as keys of labels are: `app`, `example.com/app`.
+pub fn is_qualified_name(name: &str) -> bool {
+    match name.split_once('/') {
+        None => is_bounded(name),
+        Some((prefix, name)) => prefix.len() <= 253 && prefix.split('.').all(is_dns_part) && is_bounded(name),
+    }
+}
+
+/// Whether `value` can be that of a label.
+pub fn is_label_value(value: &str) -> bool {
+    value.is_empty() || is_bounded(value)
+}
+
+fn is_bounded(name: &str) -> bool {
+    let end = |byte: u8| byte.is_ascii_alphanumeric();
+    name.len() <= LONGEST && has_ends(name, end) && name.bytes().all(|byte| end(byte) || b"-_.".contains(&byte))
+}
+
+/// Whether the first and the last byte are there and as `end` wants them.
+fn has_ends(name: &str, end: impl Fn(u8) -> bool) -> bool {
+    let bytes = name.as_bytes();
+    bytes.first().is_some_and(|&byte| end(byte)) && bytes.last().is_some_and(|&byte| end(byte))
 }
 
 #[cfg(test)]
@@ -110,5 +141,18 @@ mod tests {
         assert!(is_dns1035_prefix("a-") && !is_dns1035_label("a-") && !is_dns1035_prefix("-"));
         assert!(is_dns1123_label("1a") && !is_dns1123_label("a."));
         assert!(is_dns1123_subdomain("a.b-c.1") && !is_dns1123_subdomain("a..b") && !is_dns1123_subdomain(""));
+    }
+
+    #[test]
+    fn keys_and_values_of_labels_are_those_kubernetes_takes() {
+        for name in ["app", "A.b-c_9", "example.com/app", "apps/v1", "v1", &format!("{}/a", "x".repeat(253))] {
+            assert!(is_qualified_name(name), "{name}");
+        }
+        let (long, long_prefix) = ("a".repeat(64), format!("{}/a", "x".repeat(254)));
+        for name in ["", "-a", "a-", "a b", "/a", "Example.com/a", "a..b/c", "a/b/c", "a/", &long, &long_prefix] {
+            assert!(!is_qualified_name(name), "{name}");
+        }
+        assert!(is_label_value("") && is_label_value("A.b-c_9"));
+        assert!(!is_label_value("a/b") && !is_label_value("-") && !is_label_value(&long));
     }
 }

@@ -11,7 +11,6 @@ pub mod config;
 mod configuration;
 mod defaults;
 mod domain_mapping;
-mod go_duration;
 mod metadata;
 mod metric;
 mod pod;

@@ -10,7 +10,6 @@ mod ping;
 mod pod_template;
 pub mod schedule;
 mod secret;
-mod selector;
 mod sinkbinding;
 mod source;
 mod subject;

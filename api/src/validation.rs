@@ -4,6 +4,7 @@
 //! "5s": …`); missing, forbidden and exclusive fields read as Knative writes them (`missing field(s): spec.broker`).
 
 use std::fmt::{self, Display};
+use std::ops::RangeInclusive;
 
 use serde::Serialize;
 
@@ -150,3 +151,106 @@ impl Display for FieldErrors {
 }
 
 impl std::error::Error for FieldErrors {}
+
+/// Adds an error for each of these fields of the object at `path` that is empty.
+pub(crate) fn require<const N: usize>(fields: [(&str, &str); N], path: &Path, errors: &mut Vec<FieldError>) {
+    for (field, value) in fields {
+        if value.is_empty() {
+            errors.push(FieldError::missing(path.field(field)));
+        }
+    }
+}
+
+/// Adds an error if `value` is none of `allowed`.
+pub(crate) fn one_of(value: &str, allowed: &[&str], path: &Path, errors: &mut Vec<FieldError>) {
+    if !allowed.contains(&value) {
+        let detail = match allowed {
+            [first @ .., last] if !first.is_empty() => format!("expected {} or {last}", first.join(", ")),
+            _ => format!("expected {}", allowed.concat()),
+        };
+        errors.push(FieldError::invalid(path.clone(), &value, detail));
+    }
+}
+
+/// Adds an error if there is a value outside `range`; a bound that is the least or greatest number is none.
+pub(crate) fn in_range<N: Into<i64>>(
+    value: Option<N>,
+    range: RangeInclusive<i64>,
+    path: &Path,
+    errors: &mut Vec<FieldError>,
+) {
+    let Some(value) = value.map(Into::into).filter(|value| !range.contains(value)) else { return };
+    let detail = match range.into_inner() {
+        (min, i64::MAX) => format!("must be {min} or more"),
+        (i64::MIN, max) => format!("must be {max} or less"),
+        (min, max) => format!("expected a whole number from {min} to {max}"),
+    };
+    errors.push(FieldError::invalid(path.clone(), &value, detail));
+}
+
+/// Adds an error unless exactly one of two fields is set, and tells whether it is; a field is its path and whether it
+/// is set.
+pub(crate) fn exactly_one(
+    (first, first_set): (&Path, bool),
+    (second, second_set): (&Path, bool),
+    errors: &mut Vec<FieldError>,
+) -> bool {
+    if first_set == second_set {
+        let problem = if first_set { Problem::Both } else { Problem::Neither };
+        errors.push(FieldError { path: first.clone(), problem: problem(second.clone()) });
+    }
+    first_set != second_set
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(rule: impl FnOnce(&Path, &mut Vec<FieldError>)) -> String {
+        let mut errors = Vec::new();
+        rule(&Path::new("a"), &mut errors);
+        FieldErrors(errors).to_string()
+    }
+
+    #[test]
+    fn values_beside_the_allowed_ones_are_refused_with_those() {
+        assert_eq!(told(|path, errors| one_of("x", &["x", "y"], path, errors)), "");
+        for (allowed, expected) in [
+            (["x"].as_slice(), "a: Invalid value: \"z\": expected x"),
+            (&["x", "y"], "a: Invalid value: \"z\": expected x or y"),
+            (&["v", "x", "y"], "a: Invalid value: \"z\": expected v, x or y"),
+        ] {
+            assert_eq!(told(|path, errors| one_of("z", allowed, path, errors)), expected);
+        }
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_refused_with_the_bounds_there_are() {
+        for (value, range, expected) in [
+            (None, 1..=2, ""),
+            (Some(1), 1..=2, ""),
+            (Some(2), 1..=2, ""),
+            (Some(3), 1..=2, "a: Invalid value: 3: expected a whole number from 1 to 2"),
+            (Some(0), 1..=i64::MAX, "a: Invalid value: 0: must be 1 or more"),
+            (Some(3), i64::MIN..=2, "a: Invalid value: 3: must be 2 or less"),
+        ] {
+            assert_eq!(told(|path, errors| in_range(value, range, path, errors)), expected);
+        }
+    }
+
+    #[test]
+    fn one_field_of_two_has_to_be_set() {
+        for (first, second, expected) in [
+            (true, false, ""),
+            (false, true, ""),
+            (true, true, "expected exactly one, got both: a, a.b"),
+            (false, false, "expected exactly one, got neither: a, a.b"),
+        ] {
+            let one = |path: &Path, errors: &mut Vec<FieldError>| {
+                let fits = exactly_one((path, first), (&path.field("b"), second), errors);
+                assert_eq!(fits, errors.is_empty());
+            };
+            assert_eq!(told(one), expected);
+        }
+    }
+}

@@ -10,8 +10,10 @@ use serde::{Deserialize, Serialize};
 use super::SubscriptionsApiFilter;
 use super::filters::validate_filters;
 use crate::admission::Admit;
+use crate::destination::default_namespace;
+use crate::selector::{validate_match_expressions, validate_match_labels};
 use crate::status::StatusHead;
-use crate::validation::{FieldError, Path, Problem};
+use crate::validation::{FieldError, Path, exactly_one, require};
 
 /// EventPolicy says who may send which events to the Addressables of its namespace.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -132,11 +134,9 @@ pub struct EventPolicyStatus {
 
 impl Admit for EventPolicy {
     fn set_defaults(&mut self, _old: Option<&Self>) {
-        let Some(own) = self.namespace() else { return };
+        let own = self.namespace().unwrap_or_default();
         for reference in self.spec.from.iter_mut().filter_map(|from| from.r#ref.as_mut()) {
-            if reference.namespace.as_deref().unwrap_or_default().is_empty() {
-                reference.namespace = Some(own.clone());
-            }
+            default_namespace(&mut reference.namespace, &own);
         }
     }
 
@@ -160,17 +160,9 @@ impl Admit for EventPolicy {
 impl EventPolicyTo {
     fn validate(&self, path: &Path, errors: &mut Vec<FieldError>) {
         let (reference, selector) = (path.field("ref"), path.field("selector"));
-        match (&self.r#ref, &self.selector) {
-            (Some(_), Some(_)) => {
-                errors.push(FieldError { path: reference.clone(), problem: Problem::Both(selector.clone()) });
-            }
-            (None, None) => {
-                errors.push(FieldError { path: reference.clone(), problem: Problem::Neither(selector.clone()) });
-            }
-            (Some(_), None) | (None, Some(_)) => {}
-        }
+        exactly_one((&reference, self.r#ref.is_some()), (&selector, self.selector.is_some()), errors);
         if let Some(EventPolicyToReference { api_version, kind, name }) = &self.r#ref {
-            require(&reference, [("kind", kind), ("name", name), ("apiVersion", api_version)], errors);
+            require([("kind", kind), ("name", name), ("apiVersion", api_version)], &reference, errors);
         }
         if let Some(target) = &self.selector {
             target.validate(&selector, errors);
@@ -182,53 +174,23 @@ impl EventPolicySelector {
     /// Stricter than Knative, which takes a selector that can select nothing: a policy without effect leaves open what
     /// it should protect.
     fn validate(&self, path: &Path, errors: &mut Vec<FieldError>) {
-        require(path, [("kind", &self.kind), ("apiVersion", &self.api_version)], errors);
-        let list = path.field("matchExpressions");
-        for (index, LabelSelectorRequirement { key, operator, values }) in self.match_expressions.iter().enumerate() {
-            let path = list.index(index);
-            require(&path, [("key", key)], errors);
-            let has_values = values.as_ref().is_some_and(|values| !values.is_empty());
-            match operator.as_str() {
-                "In" | "NotIn" if !has_values => errors.push(FieldError::missing(path.field("values"))),
-                "Exists" | "DoesNotExist" if has_values => {
-                    errors.push(FieldError::forbidden(path.field("values"), format!("{operator} has no values")));
-                }
-                "In" | "NotIn" | "Exists" | "DoesNotExist" => {}
-                _ => {
-                    let detail = "expected In, NotIn, Exists or DoesNotExist";
-                    errors.push(FieldError::invalid(path.field("operator"), operator, detail));
-                }
-            }
-        }
+        require([("kind", &self.kind), ("apiVersion", &self.api_version)], path, errors);
+        validate_match_labels(&self.match_labels, path, errors);
+        validate_match_expressions(&self.match_expressions, path, errors);
     }
 }
 
 impl EventPolicyFrom {
     fn validate(&self, path: &Path, errors: &mut Vec<FieldError>) {
         let (reference, subject) = (path.field("ref"), path.field("sub"));
-        match (&self.r#ref, &self.sub) {
-            (Some(_), Some(_)) => {
-                errors.push(FieldError { path: reference.clone(), problem: Problem::Both(subject.clone()) });
-            }
-            (None, sub) if sub.as_deref().unwrap_or_default().is_empty() => {
-                errors.push(FieldError { path: reference.clone(), problem: Problem::Neither(subject.clone()) });
-            }
-            (Some(_), None) | (None, _) => {}
-        }
+        // An empty identity is nobody, but next to a reference it is still one too many.
+        let has_sub = self.sub.as_ref().is_some_and(|sub| self.r#ref.is_some() || !sub.is_empty());
+        exactly_one((&reference, self.r#ref.is_some()), (&subject, has_sub), errors);
         if let Some(EventPolicyFromReference { api_version, kind, name, namespace: _ }) = &self.r#ref {
-            require(&reference, [("kind", kind), ("name", name), ("apiVersion", api_version)], errors);
+            require([("kind", kind), ("name", name), ("apiVersion", api_version)], &reference, errors);
         }
         if let Some(sub) = self.sub.as_deref().filter(|sub| sub.find('*').is_some_and(|at| at + 1 < sub.len())) {
             errors.push(FieldError::invalid(subject, &sub, "'*' is only allowed as the last character"));
-        }
-    }
-}
-
-/// Adds an error for each field that is empty.
-fn require<const N: usize>(path: &Path, fields: [(&str, &String); N], errors: &mut Vec<FieldError>) {
-    for (field, value) in fields {
-        if value.is_empty() {
-            errors.push(FieldError::missing(path.field(field)));
         }
     }
 }

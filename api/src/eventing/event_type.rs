@@ -84,11 +84,9 @@ impl EventTypeSpec {
         })
     }
 
-    fn set_defaults(&mut self, namespace: Option<String>) {
-        if let Some(reference) = &mut self.reference
-            && reference.namespace.as_deref().unwrap_or_default().is_empty()
-        {
-            reference.namespace = namespace;
+    fn set_defaults(&mut self, namespace: &str) {
+        if let Some(reference) = &mut self.reference {
+            reference.default_namespace(namespace);
         }
     }
 
@@ -121,8 +119,8 @@ impl EventTypeSpec {
 
 impl Admit for EventType {
     fn set_defaults(&mut self, _old: Option<&Self>) {
-        let namespace = self.namespace();
-        self.spec.set_defaults(namespace);
+        let namespace = self.namespace().unwrap_or_default();
+        self.spec.set_defaults(&namespace);
     }
 
     fn validate(&self, _old: Option<&Self>) -> Vec<FieldError> {

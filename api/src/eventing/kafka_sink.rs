@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::admission::Admit;
 use crate::status::{AddressStatus, PolicyStatus, StatusHead};
-use crate::validation::{FieldError, Path};
+use crate::validation::{FieldError, Path, in_range, one_of, require};
 
 /// KafkaSink writes the events it gets to a topic of Apache Kafka.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -134,18 +134,15 @@ impl Admit for KafkaSink {
             }
         }
         for (field, value) in [("numPartitions", num_partitions), ("replicationFactor", replication_factor)] {
-            if value.is_some_and(|value| value < 1) {
-                errors.push(FieldError::invalid(spec.field(field), value, "must be 1 or more"));
-            }
+            in_range(*value, 1..=i64::MAX, &spec.field(field), &mut errors);
         }
-        if let Some(mode) = content_mode.as_deref().filter(|mode| !matches!(*mode, BINARY | "structured")) {
-            let detail = "expected binary or structured";
-            errors.push(FieldError::invalid(spec.field("contentMode"), &mode, detail));
+        if let Some(mode) = content_mode {
+            one_of(mode, &[BINARY, "structured"], &spec.field("contentMode"), &mut errors);
         }
         let secret = auth.as_ref().and_then(|auth| auth.secret.as_ref()).and_then(|secret| secret.r#ref.as_ref());
-        if secret.is_some_and(|secret| secret.name.is_empty()) {
-            let path = spec.field("auth").field("secret").field("ref").field("name");
-            errors.push(FieldError::missing(path));
+        if let Some(secret) = secret {
+            let path = spec.field("auth").field("secret").field("ref");
+            require([("name", &secret.name)], &path, &mut errors);
         }
         if let Some(old) = old {
             self.validate_change(old, &spec, &mut errors);

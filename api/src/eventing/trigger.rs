@@ -14,7 +14,7 @@ use crate::condition::Condition;
 use crate::delivery::{DeliverySpec, DeliveryStatus};
 use crate::destination::{Destination, KReference};
 use crate::schema::any_object;
-use crate::validation::{FieldError, Path, Problem};
+use crate::validation::{FieldError, Path, exactly_one};
 
 /// Label that names a Trigger's Broker; admission sets it.
 pub const BROKER_LABEL: &str = "eventing.knative.dev/broker";
@@ -164,16 +164,13 @@ impl Trigger {
     fn validate_broker(&self, old: Option<&Self>, errors: &mut Vec<FieldError>) {
         let spec = Path::new("spec");
         let (broker, reference) = (spec.field("broker"), spec.field("brokerRef"));
-        match (self.spec.broker.as_deref().filter(|broker| !broker.is_empty()), &self.spec.broker_ref) {
-            (None, None) => errors.push(FieldError { path: broker.clone(), problem: Problem::Neither(reference) }),
-            (Some(_), Some(_)) => errors.push(FieldError { path: broker.clone(), problem: Problem::Both(reference) }),
-            (Some(_), None) => {}
-            (None, Some(target)) => {
-                target.validate(&reference, errors);
-                if target.namespace.is_some() {
-                    let why = "a Trigger takes events from a Broker of its own namespace";
-                    errors.push(FieldError::forbidden(reference.field("namespace"), why));
-                }
+        let has_broker = self.spec.broker.as_ref().is_some_and(|broker| !broker.is_empty());
+        let one = exactly_one((&broker, has_broker), (&reference, self.spec.broker_ref.is_some()), errors);
+        if let Some(target) = self.spec.broker_ref.as_ref().filter(|_| one) {
+            target.validate(&reference, errors);
+            if target.namespace.is_some() {
+                let why = "a Trigger takes events from a Broker of its own namespace";
+                errors.push(FieldError::forbidden(reference.field("namespace"), why));
             }
         }
         // By name, so that going from one field to the other is no change, but another Broker always is.

@@ -9,7 +9,7 @@ use crate::condition::Status;
 use crate::delivery::{DeliverySpec, DeliveryStatus};
 use crate::destination::validate_url;
 use crate::status::{AddressStatus, AuthStatus, PolicyStatus, StatusHead};
-use crate::validation::{FieldError, Path, Problem};
+use crate::validation::{FieldError, Path, Problem, one_of};
 
 /// Annotation that names the version of this duck; admission sets it.
 pub const SUBSCRIBABLE_ANNOTATION: &str = "messaging.knative.dev/subscribable";
@@ -182,9 +182,7 @@ pub(super) fn mark_subscribable(annotations: &mut BTreeMap<String, String>) {
 
 /// Adds an error if [`SCOPE_ANNOTATION`] says neither of what it can say.
 pub(super) fn validate_scope(annotations: &BTreeMap<String, String>, errors: &mut Vec<FieldError>) {
-    if let Some(scope) = annotations.get(SCOPE_ANNOTATION)
-        && !matches!(scope.as_str(), "cluster" | "namespace")
-    {
-        errors.push(FieldError::invalid(Path::annotation(SCOPE_ANNOTATION), scope, "expected cluster or namespace"));
+    if let Some(scope) = annotations.get(SCOPE_ANNOTATION) {
+        one_of(scope, &["cluster", "namespace"], &Path::annotation(SCOPE_ANNOTATION), errors);
     }
 }

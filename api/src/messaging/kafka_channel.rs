@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 use super::channelable::{ChannelableSpec, ChannelableStatus, mark_subscribable, validate_scope};
 use crate::admission::Admit;
 use crate::delivery::parse_iso8601;
-use crate::validation::{FieldError, Path};
+use crate::validation::{FieldError, Path, in_range};
 
 pub mod v1;
 
 /// Most replicas of a topic that Kafka's protocol can name.
-const MAX_REPLICATION: i32 = 32_767;
+const MAX_REPLICATION: i64 = 32_767;
 /// How long events are kept unless the spec says so: seven days.
 const DEFAULT_RETENTION: &str = "PT168H";
 
@@ -76,15 +76,9 @@ impl KafkaChannelSpec {
     fn validate(&self, old: Option<&Self>, annotations: &BTreeMap<String, String>) -> Vec<FieldError> {
         let spec = Path::new("spec");
         let mut errors = Vec::new();
-        for (field, value, most) in [
-            ("numPartitions", self.num_partitions, i32::MAX),
-            ("replicationFactor", self.replication_factor, MAX_REPLICATION),
-        ] {
-            if value.is_some_and(|value| value < 1) {
-                errors.push(FieldError::invalid(spec.field(field), &value, "must be 1 or more"));
-            } else if value.is_some_and(|value| value > most) {
-                errors.push(FieldError::invalid(spec.field(field), &value, format_args!("must be {most} or less")));
-            }
+        in_range(self.num_partitions, 1..=i64::MAX, &spec.field("numPartitions"), &mut errors);
+        for range in [1..=i64::MAX, i64::MIN..=MAX_REPLICATION] {
+            in_range(self.replication_factor, range, &spec.field("replicationFactor"), &mut errors);
         }
         if let Some(Err(error)) = self.retention().map(parse_iso8601) {
             errors.push(FieldError::invalid(spec.field("retentionDuration"), &self.retention_duration, error));

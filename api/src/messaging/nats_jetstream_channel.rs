@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::channelable::{ChannelableSpec, ChannelableStatus, mark_subscribable, validate_scope};
 use crate::admission::Admit;
-use crate::validation::{FieldError, Path};
+use crate::go_duration;
+use crate::validation::{FieldError, Path, one_of};
 
 mod consumer;
 mod deployment;
@@ -96,15 +97,14 @@ impl Admit for NatsJetStreamChannel {
 /// Adds an error if `value` is none of `allowed`. Knative takes any text and an unknown one for the default; a misspelt
 /// `Interest` must not become a stream that drops what it should keep.
 fn validate_choice(value: Option<&String>, allowed: &[&str], path: &Path, errors: &mut Vec<FieldError>) {
-    if let Some(value) = value.filter(|value| !value.is_empty() && !allowed.contains(&value.as_str())) {
-        let detail = format!("expected {}", allowed.join(" or "));
-        errors.push(FieldError::invalid(path.clone(), value, detail));
+    if let Some(value) = value.filter(|value| !value.is_empty()) {
+        one_of(value, allowed, path, errors);
     }
 }
 
 /// Adds an error if `text` is no duration as Go writes them.
 fn validate_duration(text: Option<&String>, path: &Path, errors: &mut Vec<FieldError>) {
-    if let Some(text) = text.filter(|text| super::parse_go_duration(text).is_none()) {
+    if let Some(text) = text.filter(|text| go_duration::parse(text).is_none()) {
         let detail = "expected a duration such as 30s, 2m or 1h30m, not less than zero";
         errors.push(FieldError::invalid(path.clone(), text, detail));
     }
@@ -114,13 +114,6 @@ fn validate_duration(text: Option<&String>, path: &Path, errors: &mut Vec<FieldE
 fn validate_time(text: Option<&String>, path: &Path, errors: &mut Vec<FieldError>) {
     if let Some(text) = text.filter(|text| text.parse::<jiff::Timestamp>().is_err()) {
         errors.push(FieldError::invalid(path.clone(), text, "expected a time such as 2026-01-31T12:00:00Z"));
-    }
-}
-
-/// Adds an error if `number` is less than `least`.
-fn validate_least<N: Into<i64>>(number: Option<N>, least: i64, path: &Path, errors: &mut Vec<FieldError>) {
-    if let Some(number) = number.map(Into::into).filter(|&number: &i64| number < least) {
-        errors.push(FieldError::invalid(path.clone(), &number, format_args!("must be {least} or more")));
     }
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::schema::any_object;
-use crate::validation::{FieldError, Path};
+use crate::validation::{FieldError, Path, require};
 
 /// Kind and spec of the channels to make.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -31,10 +31,6 @@ impl ChannelTemplateSpec {
 
     /// Adds every rule this template breaks.
     pub fn validate(&self, path: &Path, errors: &mut Vec<FieldError>) {
-        for (field, value) in [("apiVersion", &self.api_version), ("kind", &self.kind)] {
-            if value.is_empty() {
-                errors.push(FieldError::missing(path.field(field)));
-            }
-        }
+        require([("apiVersion", &self.api_version), ("kind", &self.kind)], path, errors);
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::config::AutoscalerLimits;
-use super::go_duration;
+use crate::go_duration;
 use crate::validation::{FieldError, Path};
 
 /// Annotations of an object.

@@ -89,9 +89,8 @@ impl Admit for DomainMapping {
         if let Some(old) = old {
             metadata::keep_user(&mut self.metadata, &old.metadata);
         }
-        let namespace = self.namespace().filter(|namespace| !namespace.is_empty());
-        let own = &mut self.spec.reference.namespace;
-        *own = own.take().filter(|written| !written.is_empty()).or(namespace);
+        let namespace = self.namespace().unwrap_or_default();
+        self.spec.reference.default_namespace(&namespace);
     }
 
     fn validate(&self, old: Option<&Self>) -> Vec<FieldError> {

@@ -6,8 +6,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::autoscaling_annotations::{self as autoscaling, Annotations};
 use super::config::AutoscalerLimits;
-use super::go_duration;
 use super::quantity::{QUANTITY, is_quantity};
+use crate::go_duration;
 use crate::names::{DNS1035_LABEL, is_dns1035_label, is_dns1035_prefix};
 use crate::validation::{FieldError, Path};
 
@@ -115,11 +115,17 @@ pub(super) fn is_owned(metadata: &ObjectMeta) -> bool {
 pub(super) fn validate_rollout(metadata: &ObjectMeta, errors: &mut Vec<FieldError>) {
     for key in [ROLLOUT_DURATION, ROLLOUT_DURATION_ALTERNATIVE] {
         if let Some(text) = annotations(metadata).get(key).filter(|text| !text.is_empty())
-            && let Err(detail) = go_duration::whole_seconds(text)
+            && let Err(detail) = whole_seconds(text)
         {
             errors.push(FieldError::invalid(Path::annotation(key), text, detail));
         }
     }
+}
+
+/// Whole seconds of a duration, or why it is not one: not a duration at all, negative, or finer than a second.
+fn whole_seconds(text: &str) -> Result<u64, &'static str> {
+    let duration = go_duration::parse(text).ok_or("expected a duration such as 30s or 5m")?;
+    if duration.subsec_nanos() == 0 { Ok(duration.as_secs()) } else { Err("expected whole seconds") }
 }
 
 /// Adds every rule broken by the annotations that decide how a Revision runs. `path` is that of the annotations.
@@ -131,7 +137,7 @@ pub(super) fn validate_running(
 ) {
     autoscaling::validate(annotations, limits, path, errors);
     if let Some(text) = annotations.get(PROGRESS_DEADLINE) {
-        let problem = match go_duration::whole_seconds(text) {
+        let problem = match whole_seconds(text) {
             Ok(0) => Some("must be more than zero"),
             Ok(_) => None,
             Err(detail) => Some(detail),

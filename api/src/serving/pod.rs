@@ -110,12 +110,3 @@ fn expect_one(found: &[&str], options: &str, path: &Path, errors: &mut Vec<Field
         errors.push(FieldError::invalid(path.clone(), &found, format_args!("expected exactly one of {options}")));
     }
 }
-
-/// Adds an error for each of these fields that is empty.
-fn expect_set<const N: usize>(fields: [(&str, &str); N], path: &Path, errors: &mut Vec<FieldError>) {
-    for (name, value) in fields {
-        if value.is_empty() {
-            errors.push(FieldError::missing(path.field(name)));
-        }
-    }
-}

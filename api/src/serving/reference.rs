@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::names::{DNS1123_LABEL, is_dns1123_label};
-use crate::validation::{FieldError, Path};
+use crate::validation::{FieldError, Path, one_of, require};
 
 /// A workload in the same namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -24,11 +24,7 @@ pub struct TargetReference {
 impl TargetReference {
     /// Adds every rule this reference breaks.
     pub(super) fn validate(&self, path: &Path, errors: &mut Vec<FieldError>) {
-        for (field, value) in [("apiVersion", &self.api_version), ("kind", &self.kind), ("name", &self.name)] {
-            if value.is_empty() {
-                errors.push(FieldError::missing(path.field(field)));
-            }
-        }
+        require([("apiVersion", &self.api_version), ("kind", &self.kind), ("name", &self.name)], path, errors);
         if !self.name.is_empty() && !is_dns1123_label(&self.name) {
             errors.push(FieldError::invalid(path.field("name"), &self.name, DNS1123_LABEL));
         }
@@ -38,8 +34,7 @@ impl TargetReference {
 /// Adds an error unless `protocol` is one a container can speak.
 pub(super) fn validate_protocol(protocol: &str, path: &Path, errors: &mut Vec<FieldError>) {
     match protocol {
-        "http1" | "h2c" => {}
         "" => errors.push(FieldError::missing(path.clone())),
-        other => errors.push(FieldError::invalid(path.clone(), &other, "expected http1 or h2c")),
+        protocol => one_of(protocol, &["http1", "h2c"], path, errors),
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::reference::{TargetReference, validate_protocol};
 use crate::admission::Admit;
 use crate::status::StatusHead;
-use crate::validation::{FieldError, Path};
+use crate::validation::{FieldError, Path, in_range, one_of};
 
 /// ServerlessServiceSpec is who gets the requests.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -67,13 +67,10 @@ impl Admit for ServerlessService {
         let spec = Path::new("spec");
         let mut errors = Vec::new();
         match self.spec.mode.as_str() {
-            "Serve" | "Proxy" => {}
             "" => errors.push(FieldError::missing(spec.field("mode"))),
-            other => errors.push(FieldError::invalid(spec.field("mode"), &other, "expected Serve or Proxy")),
+            mode => one_of(mode, &["Serve", "Proxy"], &spec.field("mode"), &mut errors),
         }
-        if let Some(count) = self.spec.num_activators.filter(|&count| count < 0) {
-            errors.push(FieldError::invalid(spec.field("numActivators"), &count, "must be 0 or more"));
-        }
+        in_range(self.spec.num_activators, 0..=i64::MAX, &spec.field("numActivators"), &mut errors);
         self.spec.object_ref.validate(&spec.field("objectRef"), &mut errors);
         validate_protocol(&self.spec.protocol_type, &spec.field("protocolType"), &mut errors);
         errors

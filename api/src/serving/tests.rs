@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::config::{Features, ServingConfig};
+use crate::admission::testing::{self, refused};
 use crate::admission::{Admitted, Context, admit};
 
 mod annotations;
@@ -16,8 +17,8 @@ mod volumes;
 
 /// An object of `serving.knative.dev/v1` named `hello`.
 fn object(kind: &str, spec: Value) -> Value {
-    let metadata = json!({"name": "hello", "namespace": "shop"});
-    with(json!({"apiVersion": "serving.knative.dev/v1", "kind": kind, "metadata": metadata}), "/spec", spec)
+    let named = with(testing::object("serving.knative.dev/v1", kind, &Value::Null), "/metadata/name", json!("hello"));
+    with(named, "/spec", spec)
 }
 
 /// A Service that is fine.
@@ -55,10 +56,6 @@ impl InsertList for Value {
 
 fn admitted(object: Value, old: Option<&Value>) -> Admitted {
     admit(object, old, Context { user: Some("ann") }).expect("has to be admitted")
-}
-
-fn refused(object: Value, old: Option<&Value>) -> String {
-    admit(object, old, Context::default()).expect_err("has to be refused").to_string()
 }
 
 /// Each row: a JSON pointer, what is put there, and what the one error begins with, or nothing if it is fine.

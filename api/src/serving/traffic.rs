@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::names::{DNS1035_LABEL, is_dns1035_label};
-use crate::validation::{FieldError, Path, Problem};
+use crate::validation::{FieldError, Path, exactly_one};
 
 /// One target of a Route and its share of the requests.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -90,17 +90,15 @@ pub(super) fn validate(traffic: &[TrafficTarget], owner: Owner, path: &Path, err
 
 fn validate_target(target: &TrafficTarget, owner: Owner, path: &Path, errors: &mut Vec<FieldError>) {
     let (revision, configuration) = (path.field("revisionName"), path.field("configurationName"));
-    match (owner, !target.revision().is_empty(), !target.configuration().is_empty()) {
-        (Owner::Service, _, true) => {
+    let (has_revision, has_configuration) = (!target.revision().is_empty(), !target.configuration().is_empty());
+    match owner {
+        Owner::Service if has_configuration => {
             errors.push(FieldError::forbidden(configuration, "a Service has one Configuration, its own"));
         }
-        (Owner::Route, true, true) => {
-            errors.push(FieldError { path: revision, problem: Problem::Both(configuration) });
+        Owner::Service => {}
+        Owner::Route => {
+            exactly_one((&revision, has_revision), (&configuration, has_configuration), errors);
         }
-        (Owner::Route, false, false) => {
-            errors.push(FieldError { path: revision, problem: Problem::Neither(configuration) });
-        }
-        (Owner::Service, _, false) | (Owner::Route, true, false) | (Owner::Route, false, true) => {}
     }
     if let Some(latest) = target.latest_revision.filter(|&latest| latest != target.revision().is_empty()) {
         let detail = if latest { "expected false next to revisionName" } else { "expected true without revisionName" };

@@ -1,16 +1,16 @@
 //! JobSink, `sinks.knative.dev/v1alpha1`.
 
 use k8s_openapi::api::batch::v1::{Job, JobSpec};
-use k8s_openapi::api::core::v1::{Container, PodSpec};
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::admission::Admit;
+use crate::embedded;
 use crate::schema::any_object;
 use crate::status::{AddressStatus, PolicyStatus, StatusHead};
-use crate::validation::{FieldError, Path};
+use crate::validation::{FieldError, Path, one_of};
 
 /// Environment variable that tells a container to handle one event and end.
 const EXECUTION_MODE: &str = "K_EXECUTION_MODE";
@@ -85,16 +85,11 @@ impl Admit for JobSink {
         let path = Path::new("spec").field("job");
         let Some(written) = &self.spec.job else { return vec![FieldError::missing(path)] };
         let mut errors = Vec::new();
-        match serde_json::from_value::<Job>(written.clone()) {
-            Ok(job) => {
-                // What the type did not take in is what it does not have.
-                validate_known(written, &serde_json::to_value(&job).unwrap_or_default(), &path, &mut errors);
-                match &job.spec {
-                    Some(spec) => validate_job(spec, &path.field("spec"), &mut errors),
-                    None => errors.push(FieldError::missing(path.field("spec"))),
-                }
+        if let Some(job) = embedded::decode::<Job>(written, &path, &mut errors) {
+            match &job.spec {
+                Some(spec) => validate_job(spec, &path.field("spec"), &mut errors),
+                None => errors.push(FieldError::missing(path.field("spec"))),
             }
-            Err(error) => errors.push(FieldError::invalid(path, &"object", error)),
         }
         errors
     }
@@ -114,54 +109,16 @@ fn set_execution_mode(container: &mut Value) {
     }
 }
 
-/// Adds an error for each field of `written` that `taken` does not have.
-fn validate_known(written: &Value, taken: &Value, path: &Path, errors: &mut Vec<FieldError>) {
-    match (written, taken) {
-        (Value::Object(written), Value::Object(taken)) => {
-            for (name, value) in written.iter().filter(|(_, value)| !value.is_null()) {
-                match taken.get(name) {
-                    Some(taken) => validate_known(value, taken, &path.field(name), errors),
-                    None => errors.push(FieldError::forbidden(path.field(name), "no such field")),
-                }
-            }
-        }
-        (Value::Array(written), Value::Array(taken)) => {
-            for (index, (written, taken)) in written.iter().zip(taken).enumerate() {
-                validate_known(written, taken, &path.index(index), errors);
-            }
-        }
-        _ => {}
-    }
-}
-
 fn validate_job(job: &JobSpec, path: &Path, errors: &mut Vec<FieldError>) {
     let path = path.field("template").field("spec");
     let Some(pod) = &job.template.spec else {
         errors.push(FieldError::missing(path));
         return;
     };
-    let PodSpec { containers, init_containers, restart_policy, .. } = pod;
-    if containers.is_empty() {
-        errors.push(FieldError::missing(path.field("containers")));
-    }
-    validate_containers(containers, &path.field("containers"), errors);
-    validate_containers(init_containers.as_deref().unwrap_or_default(), &path.field("initContainers"), errors);
+    embedded::validate_pod(pod, &path, errors);
     let path = path.field("restartPolicy");
-    match restart_policy.as_deref().unwrap_or_default() {
-        "Never" | "OnFailure" => {}
+    match pod.restart_policy.as_deref().unwrap_or_default() {
         "" => errors.push(FieldError::missing(path)),
-        _ => errors.push(FieldError::invalid(path, restart_policy, "expected Never or OnFailure")),
-    }
-}
-
-fn validate_containers(containers: &[Container], path: &Path, errors: &mut Vec<FieldError>) {
-    for (index, container) in containers.iter().enumerate() {
-        let path = path.index(index);
-        let image = container.image.as_deref().unwrap_or_default();
-        for (field, value) in [("name", container.name.as_str()), ("image", image)] {
-            if value.is_empty() {
-                errors.push(FieldError::missing(path.field(field)));
-            }
-        }
+        policy => one_of(policy, &["Never", "OnFailure"], &path, errors),
     }
 }

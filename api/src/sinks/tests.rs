@@ -74,10 +74,14 @@ fn each_rule_of_a_job_is_told_with_its_path() {
             changed("containers", json!([{"name": "a", "image": "i", "argz": []}])),
             format!("must not set the field(s): {path}.containers[0].argz: no such field"),
         ),
-        (changed("containers", json!("a")), "spec.job: Invalid value: \"object\": invalid type: string".to_owned()),
+        (
+            changed("containers", json!("a")),
+            format!("spec.job: Invalid value: {}: invalid type: string", changed("containers", json!("a"))["job"]),
+        ),
         (
             json!({"job": {"apiVersion": "batch/v1beta1", "kind": "Job"}}),
-            "spec.job: Invalid value: \"object\": invalid value: string \"batch/v1beta1\"".to_owned(),
+            "spec.job: Invalid value: {\"apiVersion\":\"batch/v1beta1\",\"kind\":\"Job\"}: invalid value: string \"batch/v1beta1\""
+                .to_owned(),
         ),
     ];
     for (change, expected) in &cases {

@@ -5,11 +5,11 @@ use kube::{CustomResource, ResourceExt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::selector::validate_selector;
 use super::source::{SourceSpec, SourceStatus};
 use crate::admission::Admit;
 use crate::eventing::{SubscriptionsApiFilter, validate_filters};
-use crate::validation::{FieldError, Path};
+use crate::selector::validate_selector;
+use crate::validation::{FieldError, Path, one_of};
 
 /// Annotation: `true` skips the check whether the service account may read the resources.
 pub const SKIP_PERMISSIONS_ANNOTATION: &str = "features.knative.dev/apiserversource-skip-permissions-check";
@@ -152,19 +152,14 @@ impl Admit for ApiServerSource {
             owner.validate(&spec.field("owner"), &mut errors);
         }
         let mode = self.spec.mode.as_deref().unwrap_or_default();
-        if !matches!(mode, "Reference" | "Resource") {
-            errors.push(FieldError::invalid(spec.field("mode"), &mode, "expected Reference or Resource"));
-        }
+        one_of(mode, &["Reference", "Resource"], &spec.field("mode"), &mut errors);
         if let Some(selector) = &self.spec.namespace_selector {
             validate_selector(selector, &spec.field("namespaceSelector"), &mut errors);
         }
         validate_filters(&self.spec.filters, &spec.field("filters"), &mut errors);
         self.spec.source.validate(&spec, &mut errors);
-        if let Some(skip) = self.annotations().get(SKIP_PERMISSIONS_ANNOTATION)
-            && !matches!(skip.as_str(), "true" | "false")
-        {
-            let path = Path::annotation(SKIP_PERMISSIONS_ANNOTATION);
-            errors.push(FieldError::invalid(path, skip, "expected true or false"));
+        if let Some(skip) = self.annotations().get(SKIP_PERMISSIONS_ANNOTATION) {
+            one_of(skip, &["true", "false"], &Path::annotation(SKIP_PERMISSIONS_ANNOTATION), &mut errors);
         }
         errors
     }

@@ -6,13 +6,12 @@ use k8s_openapi::api::core::v1::SecretKeySelector;
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use url::Url;
 
 use super::secret::validate_selector;
-use super::selector::{QUALIFIED_NAME, is_qualified_name};
 use super::source::{CloudEventOverrides, SourceStatus, validate_overrides};
 use crate::admission::Admit;
-use crate::destination::{Destination, KReference};
+use crate::destination::{Destination, KReference, is_http_url};
+use crate::names::{QUALIFIED_NAME, is_qualified_name};
 use crate::validation::{FieldError, Path};
 
 /// AwsSqsSource sends the messages of an SQS queue.
@@ -123,13 +122,11 @@ impl Admit for AwsSqsSource {
         let queue = spec.field("queueUrl");
         match self.spec.queue_url.as_deref().unwrap_or_default() {
             "" => errors.push(FieldError::missing(queue)),
-            url => {
-                let parsed = Url::parse(url);
-                if !parsed.is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host()) {
-                    let detail = "expected an absolute URL such as https://sqs.us-west-2.amazonaws.com/123456789012/q";
-                    errors.push(FieldError::invalid(queue, &url, detail));
-                }
+            url if !is_http_url(url) => {
+                let detail = "expected an absolute URL such as https://sqs.us-west-2.amazonaws.com/123456789012/q";
+                errors.push(FieldError::invalid(queue, &url, detail));
             }
+            _ => {}
         }
         if let Some(secret) = &self.spec.aws_creds_secret {
             validate_selector(secret, &spec.field("awsCredsSecret"), &mut errors);

@@ -9,6 +9,8 @@ use serde_json::Value;
 use super::pod_template;
 use super::source::{SourceSpec, SourceStatus};
 use crate::admission::Admit;
+use crate::embedded;
+use crate::schema::any_object;
 use crate::validation::{FieldError, FieldErrors, Path};
 
 /// ContainerSource runs containers that send events to a sink.
@@ -38,7 +40,7 @@ pub struct ContainerSourceSpec {
     pub source: SourceSpec,
     /// Template of the pods to run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "pod_template::schema")]
+    #[schemars(schema_with = "any_object")]
     pub template: Option<Value>,
 }
 
@@ -55,7 +57,7 @@ impl ContainerSourceSpec {
         let path = Path::new("spec").field("template");
         match &self.template {
             None => Some(PodTemplateSpec::default()),
-            Some(template) => pod_template::decode(template, &path, errors),
+            Some(template) => embedded::decode(template, &path, errors),
         }
     }
 }
@@ -71,19 +73,8 @@ impl Admit for ContainerSource {
         let spec = Path::new("spec");
         let mut errors = Vec::new();
         if let Some(template) = self.spec.decode_template(&mut errors) {
-            let containers = template.spec.map(|spec| spec.containers).unwrap_or_default();
-            let path = spec.field("template").field("spec").field("containers");
-            if containers.is_empty() {
-                errors.push(FieldError::missing(path.clone()));
-            }
-            for (index, container) in containers.iter().enumerate() {
-                let image = container.image.as_deref().unwrap_or_default();
-                for (field, value) in [("name", container.name.as_str()), ("image", image)] {
-                    if value.is_empty() {
-                        errors.push(FieldError::missing(path.index(index).field(field)));
-                    }
-                }
-            }
+            let path = spec.field("template").field("spec");
+            embedded::validate_pod(&template.spec.unwrap_or_default(), &path, &mut errors);
         }
         self.spec.source.validate(&spec, &mut errors);
         errors

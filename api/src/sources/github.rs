@@ -3,12 +3,12 @@
 use kube::CustomResource;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
-use url::Url;
 
 use super::secret::SecretValueFrom;
 use super::source::{SourceSpec, SourceStatus};
 use crate::admission::Admit;
-use crate::validation::{FieldError, Path, Problem};
+use crate::destination::is_http_url;
+use crate::validation::{FieldError, Path, exactly_one};
 
 /// The events of GitHub there are, as its header `X-GitHub-Event` names them.
 pub const EVENT_NAMES: &[&str] = &[
@@ -189,12 +189,10 @@ impl GitHubSource {
     /// Unlike other sources it takes no URI next to a reference.
     fn validate_sink(&self, spec: &Path, errors: &mut Vec<FieldError>) {
         let sink = spec.field("sink");
-        let problem = match (&self.spec.source.sink.r#ref, &self.spec.source.sink.uri) {
-            (None, None) => Problem::Neither(sink.field("uri")),
-            (Some(_), Some(_)) => Problem::Both(sink.field("uri")),
-            _ => return self.spec.source.validate(spec, errors),
-        };
-        errors.push(FieldError { path: sink.field("ref"), problem });
+        let (has_ref, has_uri) = (self.spec.source.sink.r#ref.is_some(), self.spec.source.sink.uri.is_some());
+        if exactly_one((&sink.field("ref"), has_ref), (&sink.field("uri"), has_uri), errors) {
+            self.spec.source.validate(spec, errors);
+        }
     }
 }
 
@@ -209,12 +207,11 @@ impl Admit for GitHubSource {
         for (field, value) in [("accessToken", &self.spec.access_token), ("secretToken", &self.spec.secret_token)] {
             SecretValueFrom::validate_required(value.as_ref(), &spec.field(field), &mut errors);
         }
-        if let Some(url) = self.spec.github_api_url.as_deref().filter(|url| !url.is_empty()) {
-            let usable = Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-            if !usable || !url.ends_with('/') {
-                let detail = "expected an absolute URL with a slash at its end such as https://host/api/v3/";
-                errors.push(FieldError::invalid(spec.field("githubAPIURL"), &url, detail));
-            }
+        if let Some(url) = self.spec.github_api_url.as_deref().filter(|url| !url.is_empty())
+            && !(is_http_url(url) && url.ends_with('/'))
+        {
+            let detail = "expected an absolute URL with a slash at its end such as https://host/api/v3/";
+            errors.push(FieldError::invalid(spec.field("githubAPIURL"), &url, detail));
         }
         self.validate_sink(&spec, &mut errors);
         errors

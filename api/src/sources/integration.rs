@@ -1,5 +1,6 @@
 //! IntegrationSource, `sources.knative.dev/v1alpha1`.
 
+use k8s_openapi::api::core::v1::PodTemplateSpec;
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,7 +9,9 @@ use serde_json::Value;
 use super::pod_template;
 use super::source::{SourceSpec, SourceStatus};
 use crate::admission::Admit;
-use crate::validation::{FieldError, Path};
+use crate::embedded;
+use crate::schema::any_object;
+use crate::validation::{FieldError, Path, in_range};
 
 mod aws;
 
@@ -59,7 +62,7 @@ pub struct IntegrationSourceSpec {
     pub aws: Option<Aws>,
     /// Template of the pod that does the work; its containers and its service account are overwritten.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "pod_template::schema")]
+    #[schemars(schema_with = "any_object")]
     pub template: Option<Value>,
 }
 
@@ -88,20 +91,12 @@ impl Timer {
     }
 
     fn validate(&self, path: &Path, errors: &mut Vec<FieldError>) {
-        in_range(self.period, 1, i64::MAX, &path.field("period"), errors);
-        in_range(self.repeat_count, 0, i64::MAX, &path.field("repeatCount"), errors);
+        if let Some(period) = self.period.filter(|&period| period < 1) {
+            let detail = "expected a whole number of 1 or more";
+            errors.push(FieldError::invalid(path.field("period"), &period, detail));
+        }
+        in_range(self.repeat_count, 0..=i64::MAX, &path.field("repeatCount"), errors);
     }
-}
-
-/// Adds an error if there is a value beyond the bounds.
-fn in_range(value: Option<i64>, min: i64, max: i64, path: &Path, errors: &mut Vec<FieldError>) {
-    let Some(value) = value.filter(|value| !(min..=max).contains(value)) else { return };
-    let detail = match (min, max) {
-        (0, i64::MAX) => "must be 0 or more".to_owned(),
-        (_, i64::MAX) => format!("expected a whole number of {min} or more"),
-        _ => format!("expected a whole number from {min} to {max}"),
-    };
-    errors.push(FieldError::invalid(path.clone(), &value, detail));
 }
 
 impl Admit for IntegrationSource {
@@ -140,7 +135,7 @@ impl Admit for IntegrationSource {
             aws.validate(&spec.field("aws"), &mut errors);
         }
         if let Some(template) = &self.spec.template {
-            pod_template::decode(template, &spec.field("template"), &mut errors);
+            embedded::decode::<PodTemplateSpec>(template, &spec.field("template"), &mut errors);
         }
         self.spec.source.validate(&spec, &mut errors);
         errors

@@ -9,7 +9,7 @@ use super::secret::SecretValueFrom;
 use super::source::{SourceSpec, SourceStatus};
 use crate::admission::Admit;
 use crate::delivery::DeliverySpec;
-use crate::validation::{FieldError, Path};
+use crate::validation::{FieldError, Path, in_range, one_of};
 
 /// Label: how the key of a record becomes an attribute; `string` (the default), `int`, `float` or `byte-array`.
 pub const KEY_TYPE_LABEL: &str = "kafkasources.sources.knative.dev/key-type";
@@ -214,8 +214,8 @@ impl KafkaSourceSpec {
             }
         }
         self.source.sink.default_namespace(namespace);
-        if let Some(sink) = self.delivery.as_mut().and_then(|delivery| delivery.dead_letter_sink.as_mut()) {
-            sink.default_namespace(namespace);
+        if let Some(delivery) = &mut self.delivery {
+            delivery.default_namespace(namespace);
         }
     }
 
@@ -230,18 +230,12 @@ impl KafkaSourceSpec {
             let empty = list.iter().enumerate().filter(|(_, value)| value.is_empty());
             errors.extend(empty.map(|(index, _)| FieldError::missing(path.index(index))));
         }
-        if self.consumers.is_some_and(|consumers| consumers < 0) {
-            errors.push(FieldError::invalid(spec.field("consumers"), &self.consumers, "must be 0 or more"));
-        }
+        in_range(self.consumers, 0..=i64::MAX, &spec.field("consumers"), &mut errors);
         for (field, value, allowed) in [
             ("initialOffset", &self.initial_offset, ["earliest", "latest"]),
             ("ordering", &self.ordering, ["ordered", "unordered"]),
         ] {
-            let value = value.as_deref().unwrap_or_default();
-            if !allowed.contains(&value) {
-                let detail = format!("expected {}", allowed.join(" or "));
-                errors.push(FieldError::invalid(spec.field(field), &value, detail));
-            }
+            one_of(value.as_deref().unwrap_or_default(), &allowed, &spec.field(field), &mut errors);
         }
         if let Some(delivery) = &self.delivery {
             delivery.validate(&spec.field("delivery"), &mut errors);
@@ -283,10 +277,8 @@ impl KafkaNet {
 
 fn validate_key_type(source: &impl ResourceExt, errors: &mut Vec<FieldError>) {
     let Some(key_type) = source.labels().get(KEY_TYPE_LABEL) else { return };
-    if !matches!(key_type.as_str(), "string" | "int" | "float" | "byte-array") {
-        let path = Path::new(&format!("metadata.labels[{KEY_TYPE_LABEL}]"));
-        errors.push(FieldError::invalid(path, key_type, "expected string, int, float or byte-array"));
-    }
+    let path = Path::new("metadata").field("labels").key(KEY_TYPE_LABEL);
+    one_of(key_type, &["string", "int", "float", "byte-array"], &path, errors);
 }
 
 impl Admit for KafkaSource {

@@ -8,10 +8,11 @@
 //! This only checks, and says where a mistake is; when a schedule fires is the source's business.
 
 use std::fmt;
+use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-mod every;
+use crate::go_duration;
 
 /// Why a text is no schedule, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -207,7 +208,9 @@ fn check_descriptor(schedule: Part<'_>) -> Checked<'_> {
         "@yearly" | "@annually" | "@monthly" | "@weekly" | "@daily" | "@midnight" | "@hourly" => Ok(()),
         text if text.starts_with(EVERY) => {
             let duration = schedule.slice(EVERY.len(), text.len());
-            every::parse(duration.text).map(drop).map_err(|problem| (duration, problem.to_owned()))
+            let usable = go_duration::parse(duration.text).is_some_and(|every| every >= Duration::from_secs(1));
+            let problem = "expected a duration of 1s or more such as 10s or 1h30m";
+            if usable { Ok(()) } else { Err((duration, problem.to_owned())) }
         }
         _ => {
             let problem = "expected @yearly, @annually, @monthly, @weekly, @daily, @midnight, @hourly or @every with a \

@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::SecretKeySelector;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::validation::{FieldError, Path};
+use crate::validation::{FieldError, Path, require};
 
 /// Names the Secret that holds a value.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -36,9 +36,5 @@ impl SecretValueFrom {
 
 /// Adds an error for each part of `selector` that is missing.
 pub(super) fn validate_selector(selector: &SecretKeySelector, path: &Path, errors: &mut Vec<FieldError>) {
-    for (field, value) in [("name", &selector.name), ("key", &selector.key)] {
-        if value.is_empty() {
-            errors.push(FieldError::missing(path.field(field)));
-        }
-    }
+    require([("name", &selector.name), ("key", &selector.key)], path, errors);
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::source::{SourceSpec, SourceStatus};
 use super::subject::Subject;
 use crate::admission::Admit;
+use crate::destination::default_namespace;
 use crate::validation::{FieldError, Path};
 
 /// SinkBinding tells the containers of other objects where to send events.
@@ -58,10 +59,7 @@ impl Admit for SinkBinding {
     /// manifest stays as written and the reconciler takes the source's own.
     fn set_defaults(&mut self, _old: Option<&Self>) {
         let namespace = self.namespace().unwrap_or_default();
-        let subject = &mut self.spec.subject.namespace;
-        if subject.as_deref().unwrap_or_default().is_empty() && !namespace.is_empty() {
-            *subject = Some(namespace.clone());
-        }
+        default_namespace(&mut self.spec.subject.namespace, &namespace);
         self.spec.source.sink.default_namespace(&namespace);
     }
 

@@ -4,12 +4,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::selector::{QUALIFIED_NAME, is_dns_label, is_qualified_name, validate_selector};
-use crate::validation::{FieldError, Path, Problem};
+use crate::names::{DNS1123_LABEL, QUALIFIED_NAME, is_dns1123_label, is_qualified_name};
+use crate::selector::validate_selector;
+use crate::validation::{FieldError, Path, exactly_one};
 
 type Rule = fn(&str) -> bool;
-
-const DNS_LABEL: &str = "expected at most 63 lowercase letters, digits or -, with a letter or digit at both ends";
 
 /// The objects a binding is applied to: one by its name, or those with certain labels.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -43,7 +42,7 @@ impl Subject {
         let rules: [(_, _, Rule, _); 3] = [
             ("apiVersion", &self.api_version, is_qualified_name, QUALIFIED_NAME),
             ("kind", &self.kind, is_c_identifier, "expected letters, digits and _ that do not start with a digit"),
-            ("namespace", &self.namespace, is_dns_label, DNS_LABEL),
+            ("namespace", &self.namespace, is_dns1123_label, DNS1123_LABEL),
         ];
         for (field, value, rule, detail) in rules {
             match value.as_deref().unwrap_or_default() {
@@ -54,26 +53,23 @@ impl Subject {
                 _ => {}
             }
         }
-        if let (Some(own), Some(namespace)) = (own, self.namespace.as_deref().filter(|name| is_dns_label(name)))
+        if let (Some(own), Some(namespace)) = (own, self.namespace.as_deref().filter(|name| is_dns1123_label(name)))
             && own != namespace
         {
             let detail = format!("the namespace has to be the binding's own, {own}");
             errors.push(FieldError::invalid(path.field("namespace"), &namespace, detail));
         }
-        match (self.name.as_deref().filter(|name| !name.is_empty()), &self.selector) {
-            (None, None) => {
-                let problem = Problem::Neither(path.field("selector"));
-                errors.push(FieldError { path: path.field("name"), problem });
+        let name = self.name.as_deref().filter(|name| !name.is_empty());
+        let (name_path, selector_path) = (path.field("name"), path.field("selector"));
+        if !exactly_one((&name_path, name.is_some()), (&selector_path, self.selector.is_some()), errors) {
+            return;
+        }
+        match (name, &self.selector) {
+            (Some(name), _) if !is_dns1123_label(name) => {
+                errors.push(FieldError::invalid(name_path, &name, DNS1123_LABEL));
             }
-            (Some(_), Some(_)) => {
-                let problem = Problem::Both(path.field("selector"));
-                errors.push(FieldError { path: path.field("name"), problem });
-            }
-            (Some(name), None) if !is_dns_label(name) => {
-                errors.push(FieldError::invalid(path.field("name"), &name, DNS_LABEL));
-            }
-            (Some(_), None) => {}
-            (None, Some(selector)) => validate_selector(selector, &path.field("selector"), errors),
+            (None, Some(selector)) => validate_selector(selector, &selector_path, errors),
+            _ => {}
         }
     }
 }

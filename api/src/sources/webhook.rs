@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::secret::SecretValueFrom;
 use super::source::{SourceSpec, SourceStatus};
 use crate::admission::Admit;
-use crate::validation::{FieldError, FieldErrors, Path, Problem};
+use crate::validation::{FieldError, FieldErrors, Path, exactly_one, require};
 
 mod signature;
 
@@ -122,12 +122,11 @@ impl WebhookSourceSpec {
 impl EventTypeSpec {
     fn validate(&self, path: &Path, errors: &mut Vec<FieldError>) {
         let (header, value) = (path.field("header"), path.field("value"));
+        exactly_one((&header, self.header.is_some()), (&value, self.value.is_some()), errors);
         match (&self.header, &self.value) {
-            (None, None) => errors.push(FieldError { path: header, problem: Problem::Neither(value) }),
-            (Some(_), Some(_)) => errors.push(FieldError { path: header, problem: Problem::Both(value) }),
             (Some(name), None) => validate_header(name, &header, errors),
-            (None, Some(text)) if text.is_empty() => errors.push(FieldError::missing(value)),
-            (None, Some(_)) => {}
+            (None, Some(text)) => require([("value", text)], path, errors),
+            _ => {}
         }
     }
 }

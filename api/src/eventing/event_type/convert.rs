@@ -24,11 +24,11 @@ const ATTRIBUTES: &str = "weir.dev/event-type-attributes";
 const SCHEMA_DATA: &str = "weir.dev/event-type-schema-data";
 
 fn from_v1beta1(object: Value) -> Value {
-    let namespace = object.pointer("/metadata/namespace").and_then(Value::as_str).map(str::to_owned);
+    let namespace = object.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or_default().to_owned();
     with_spec(object, |mut spec: EventTypeSpec, _| {
         if spec.reference.is_none() {
             spec.reference = spec.target();
-            spec.set_defaults(namespace);
+            spec.set_defaults(&namespace);
         }
         spec
     })
@@ -36,11 +36,11 @@ fn from_v1beta1(object: Value) -> Value {
 
 /// Leaves out the reference that `broker` says already, so that an edit of `broker` is an edit of the reference.
 fn to_v1beta1(object: Value) -> Value {
-    let namespace = object.pointer("/metadata/namespace").and_then(Value::as_str).map(str::to_owned);
+    let namespace = object.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or_default().to_owned();
     with_spec(object, |mut spec: EventTypeSpec, _| {
         let mut implied = EventTypeSpec { reference: None, ..spec.clone() };
         implied.reference = implied.target();
-        implied.set_defaults(namespace);
+        implied.set_defaults(&namespace);
         if implied.reference == spec.reference {
             spec.reference = None;
         }

@@ -33,8 +33,8 @@ pub struct EventTypeSpec(pub super::EventTypeSpec);
 
 impl Admit for EventType {
     fn set_defaults(&mut self, _old: Option<&Self>) {
-        let namespace = self.namespace();
-        self.spec.0.set_defaults(namespace);
+        let namespace = self.namespace().unwrap_or_default();
+        self.spec.0.set_defaults(&namespace);
     }
 
     fn validate(&self, _old: Option<&Self>) -> Vec<FieldError> {

@@ -150,6 +150,16 @@ fn each_rule_of_an_event_policy_is_told_with_its_path() {
         (selector(json!({"kind": null})), "missing field(s): spec.to[0].selector.kind".to_owned()),
         (selector(json!({"apiVersion": null})), "missing field(s): spec.to[0].selector.apiVersion".to_owned()),
         (expression("", "Exists", json!([])), format!("missing field(s): {path}.key")),
+        (
+            selector(json!({"matchLabels": {"a b": "c"}})),
+            "invalid key name \"a b\": spec.to[0].selector.matchLabels".to_owned(),
+        ),
+        (
+            selector(json!({"matchLabels": {"a": "b c"}})),
+            "spec.to[0].selector.matchLabels.a: Invalid value: \"b c\"".to_owned(),
+        ),
+        (expression("a b", "Exists", json!([])), format!("{path}.key: Invalid value: \"a b\": expected at most 63")),
+        (expression("a", "In", json!(["b", "-"])), format!("{path}.values[1]: Invalid value: \"-\"")),
         (expression("a", "In", json!([])), format!("missing field(s): {path}.values")),
         (expression("a", "Exists", json!(["b"])), format!("must not set the field(s): {path}.values: Exists has no")),
         (expression("a", "Gt", json!(["1"])), format!("{path}.operator: Invalid value: \"Gt\": expected In, NotIn,")),

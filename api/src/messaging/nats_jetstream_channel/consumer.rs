@@ -5,10 +5,10 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{validate_choice, validate_duration, validate_least, validate_time};
-use crate::messaging::parse_go_duration;
+use super::{validate_choice, validate_duration, validate_time};
+use crate::go_duration;
 use crate::schema::int_or_string;
-use crate::validation::{FieldError, Path};
+use crate::validation::{FieldError, Path, in_range};
 
 /// How a new Subscription reads the stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -71,7 +71,7 @@ impl Wait {
     pub fn duration(&self) -> Option<Duration> {
         match self {
             Self::Nanos(nanos) => u64::try_from(*nanos).ok().map(Duration::from_nanos),
-            Self::Text(text) => parse_go_duration(text),
+            Self::Text(text) => go_duration::parse(text),
         }
     }
 }
@@ -83,17 +83,17 @@ impl ConsumerConfigTemplate {
         validate_choice(deliver_policy.as_ref(), &DELIVER, &path.field("deliverPolicy"), errors);
         validate_choice(replay_policy.as_ref(), &["Instant", "Original"], &path.field("replayPolicy"), errors);
         validate_choice(consumer_type.as_ref(), &["Push", "Pull"], &path.field("consumerType"), errors);
-        validate_least(self.opt_start_seq, 0, &path.field("optStartSeq"), errors);
+        in_range(self.opt_start_seq, 0..=i64::MAX, &path.field("optStartSeq"), errors);
         validate_time(self.opt_start_time.as_ref(), &path.field("optStartTime"), errors);
         validate_duration(self.ack_wait.as_ref(), &path.field("ackWait"), errors);
-        validate_least(self.rate_limit_bps, 0, &path.field("rateLimitBPS"), errors);
+        in_range(self.rate_limit_bps, 0..=i64::MAX, &path.field("rateLimitBPS"), errors);
         self.validate_sample_frequency(path, errors);
         match &self.fetch_max_wait {
-            Some(Wait::Nanos(nanos)) => validate_least(Some(*nanos), 0, &path.field("fetchMaxWait"), errors),
+            Some(Wait::Nanos(nanos)) => in_range(Some(*nanos), 0..=i64::MAX, &path.field("fetchMaxWait"), errors),
             Some(Wait::Text(text)) => validate_duration(Some(text), &path.field("fetchMaxWait"), errors),
             None => {}
         }
-        validate_least(self.fetch_batch_size, 1, &path.field("fetchBatchSize"), errors);
+        in_range(self.fetch_batch_size, 1..=i64::MAX, &path.field("fetchBatchSize"), errors);
     }
 
     fn validate_sample_frequency(&self, path: &Path, errors: &mut Vec<FieldError>) {

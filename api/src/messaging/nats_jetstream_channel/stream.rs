@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{validate_choice, validate_duration, validate_least, validate_time};
-use crate::validation::{FieldError, Path};
+use super::{validate_choice, validate_duration, validate_time};
+use crate::validation::{FieldError, Path, in_range, require};
 
 /// The stream that is made for a channel.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -107,7 +107,7 @@ impl StreamConfig {
         validate_choice(storage.as_ref(), &["File", "Memory"], &path.field("storage"), errors);
         validate_duration(max_age.as_ref(), &path.field("maxAge"), errors);
         validate_duration(duplicate_window.as_ref(), &path.field("duplicateWindow"), errors);
-        validate_least(self.replicas, 0, &path.field("replicas"), errors);
+        in_range(self.replicas, 0..=i64::MAX, &path.field("replicas"), errors);
         if let Some(mirror) = &self.mirror {
             mirror.validate(&path.field("mirror"), errors);
         }
@@ -121,10 +121,8 @@ impl StreamConfig {
 impl StreamSource {
     /// A source without a name is left to the server by Knative; no server takes it.
     fn validate(&self, path: &Path, errors: &mut Vec<FieldError>) {
-        if self.name.as_deref().unwrap_or_default().is_empty() {
-            errors.push(FieldError::missing(path.field("name")));
-        }
-        validate_least(self.opt_start_seq, 0, &path.field("optStartSeq"), errors);
+        require([("name", self.name.as_deref().unwrap_or_default())], path, errors);
+        in_range(self.opt_start_seq, 0..=i64::MAX, &path.field("optStartSeq"), errors);
         validate_time(self.opt_start_time.as_ref(), &path.field("optStartTime"), errors);
     }
 }

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::{Container, ContainerPort, EnvFromSource, EnvVar, ResourceRequirements, Volume};
 
 use super::image::check_image;
-use super::{expect_one, expect_set, ports_of, probe, security, volume};
+use super::{expect_one, ports_of, probe, security, volume};
 use crate::serving::config::{Feature, Features};
 use crate::serving::quantity::{QUANTITY, is_quantity};
-use crate::validation::{FieldError, Path};
+use crate::validation::{FieldError, Path, one_of, require};
 
 /// Ports of the pod that Knative's own processes listen on: queue, queue over HTTP/2, its admin port, its metrics, the
 /// container's metrics, profiling.
@@ -78,11 +78,8 @@ impl Rules<'_> {
         if let Some(context) = &container.security_context {
             security::validate_container(context, self.features, &path.field("securityContext"), errors);
         }
-        if let Some(policy) = &container.termination_message_policy
-            && !matches!(policy.as_str(), "" | "File" | "FallbackToLogsOnError")
-        {
-            let detail = "expected File or FallbackToLogsOnError";
-            errors.push(FieldError::invalid(path.field("terminationMessagePolicy"), policy, detail));
+        if let Some(policy) = container.termination_message_policy.as_ref().filter(|policy| !policy.is_empty()) {
+            one_of(policy, &["File", "FallbackToLogsOnError"], &path.field("terminationMessagePolicy"), errors);
         }
         let mounts = container.volume_mounts.as_deref().unwrap_or_default();
         volume::validate_mounts(mounts, self, &path.field("volumeMounts"), errors);
@@ -127,10 +124,10 @@ fn validate_env(container: &Container, serving: bool, path: &Path, errors: &mut 
         let path = path.field("valueFrom");
         let Some(source) = value_from else { continue };
         if let Some(entry) = &source.config_map_key_ref {
-            expect_set([("name", &entry.name), ("key", &entry.key)], &path.field("configMapKeyRef"), errors);
+            require([("name", &entry.name), ("key", &entry.key)], &path.field("configMapKeyRef"), errors);
         }
         if let Some(entry) = &source.secret_key_ref {
-            expect_set([("name", &entry.name), ("key", &entry.key)], &path.field("secretKeyRef"), errors);
+            require([("name", &entry.name), ("key", &entry.key)], &path.field("secretKeyRef"), errors);
         }
     }
     let list = path.field("envFrom");

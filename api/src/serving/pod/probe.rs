@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::Probe;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::expect_one;
-use crate::validation::{FieldError, Path};
+use crate::validation::{FieldError, Path, in_range};
 
 /// Which container a probe is for.
 #[derive(Clone, Copy)]
@@ -55,11 +55,8 @@ fn validate_port(port: &IntOrString, scope: Scope<'_>, path: &Path, errors: &mut
 
 /// Rules of a readiness probe, beside those of every probe.
 pub(super) fn validate_readiness(probe: &Probe, path: &Path, errors: &mut Vec<FieldError>) {
-    let mut at_least = |least: i32, field: &str, value: Option<i32>| {
-        let value = value.unwrap_or(0);
-        if value < least {
-            errors.push(FieldError::invalid(path.field(field), &value, format_args!("must be {least} or more")));
-        }
+    let mut at_least = |least: i64, field: &str, value: Option<i32>| {
+        in_range(Some(value.unwrap_or(0)), least..=i64::MAX, &path.field(field), errors);
     };
     at_least(0, "periodSeconds", probe.period_seconds);
     at_least(0, "initialDelaySeconds", probe.initial_delay_seconds);

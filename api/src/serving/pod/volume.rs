@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use k8s_openapi::api::core::v1::{KeyToPath, PodSpec, Volume, VolumeMount, VolumeProjection};
 
 use super::container::Rules;
-use super::{expect_one, expect_set};
+use super::expect_one;
 use crate::names::{DNS1123_LABEL, is_dns1123_label};
 use crate::serving::config::{Feature, ServingConfig};
 use crate::serving::quantity::{QUANTITY, is_quantity};
-use crate::validation::{FieldError, Path};
+use crate::validation::{FieldError, Path, require};
 
 /// Adds every rule the volumes of `pod` break; returns them by name.
 pub(super) fn validate<'a>(
@@ -102,18 +102,18 @@ fn validate_projection(projection: &VolumeProjection, path: &Path, errors: &mut 
     if let Some(secret) = secret {
         found.push("secret");
         let path = path.field("secret");
-        expect_set([("name", &secret.name)], &path, errors);
+        require([("name", &secret.name)], &path, errors);
         validate_items(secret.items.as_deref(), &path, errors);
     }
     if let Some(map) = config_map {
         found.push("configMap");
         let path = path.field("configMap");
-        expect_set([("name", &map.name)], &path, errors);
+        require([("name", &map.name)], &path, errors);
         validate_items(map.items.as_deref(), &path, errors);
     }
     if let Some(token) = service_account_token {
         found.push("serviceAccountToken");
-        expect_set([("path", &token.path)], &path.field("serviceAccountToken"), errors);
+        require([("path", &token.path)], &path.field("serviceAccountToken"), errors);
     }
     if let Some(api) = downward_api {
         found.push("downwardAPI");
@@ -124,7 +124,7 @@ fn validate_projection(projection: &VolumeProjection, path: &Path, errors: &mut 
             found.extend(file.field_ref.as_ref().map(|_| "fieldRef"));
             found.extend(file.resource_field_ref.as_ref().map(|_| "resourceFieldRef"));
             expect_one(&found, "fieldRef, resourceFieldRef", &path, errors);
-            expect_set([("path", &file.path)], &path, errors);
+            require([("path", &file.path)], &path, errors);
         }
     }
     expect_one(&found, "secret, configMap, serviceAccountToken, downwardAPI", path, errors);
@@ -132,7 +132,7 @@ fn validate_projection(projection: &VolumeProjection, path: &Path, errors: &mut 
 
 fn validate_items(items: Option<&[KeyToPath]>, path: &Path, errors: &mut Vec<FieldError>) {
     for (index, item) in items.unwrap_or_default().iter().enumerate() {
-        expect_set([("key", &item.key), ("path", &item.path)], &path.field("items").index(index), errors);
+        require([("key", &item.key), ("path", &item.path)], &path.field("items").index(index), errors);
     }
 }
 

@@ -3,8 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::in_range;
-use crate::validation::{FieldError, Path, Problem};
+use crate::validation::{FieldError, Path, Problem, in_range, one_of, require};
 
 /// Which service of AWS to read from, and as whom.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -258,58 +257,53 @@ impl AwsAuth {
 
 impl AwsCommon {
     fn validate(&self, path: &Path, errors: &mut Vec<FieldError>) {
-        require(&self.region, &path.field("region"), errors);
+        require([("region", written(&self.region))], path, errors);
         if self.override_endpoint == Some(true) {
-            require(&self.uri_endpoint_override, &path.field("uriEndpointOverride"), errors);
+            require([("uriEndpointOverride", written(&self.uri_endpoint_override))], path, errors);
         }
     }
 }
 
 impl AwsS3 {
     fn validate(&self, path: &Path, errors: &mut Vec<FieldError>) {
-        require(&self.arn, &path.field("arn"), errors);
+        require([("arn", written(&self.arn))], path, errors);
         self.common.validate(path, errors);
         if self.move_after_read == Some(true) {
-            require(&self.destination_bucket, &path.field("destinationBucket"), errors);
+            require([("destinationBucket", written(&self.destination_bucket))], path, errors);
         }
-        in_range(self.delay, 0, i64::MAX, &path.field("delay"), errors);
+        in_range(self.delay, 0..=i64::MAX, &path.field("delay"), errors);
     }
 }
 
 impl AwsSqs {
     fn validate(&self, path: &Path, errors: &mut Vec<FieldError>) {
-        require(&self.arn, &path.field("arn"), errors);
+        require([("arn", written(&self.arn))], path, errors);
         self.common.validate(path, errors);
-        one_of(&self.protocol, ["https", "http"], &path.field("protocol"), errors);
-        in_range(self.delay, 0, i64::MAX, &path.field("delay"), errors);
-        in_range(self.max_messages_per_poll, 1, 10, &path.field("maxMessagesPerPoll"), errors);
-        in_range(self.wait_time_seconds, 0, 20, &path.field("waitTimeSeconds"), errors);
-        in_range(self.visibility_timeout, 0, 43_200, &path.field("visibilityTimeout"), errors);
+        if let Some(protocol) = &self.protocol {
+            one_of(protocol, &["https", "http"], &path.field("protocol"), errors);
+        }
+        in_range(self.delay, 0..=i64::MAX, &path.field("delay"), errors);
+        in_range(self.max_messages_per_poll, 1..=10, &path.field("maxMessagesPerPoll"), errors);
+        in_range(self.wait_time_seconds, 0..=20, &path.field("waitTimeSeconds"), errors);
+        in_range(self.visibility_timeout, 0..=43_200, &path.field("visibilityTimeout"), errors);
     }
 }
 
 impl AwsDdbStreams {
     fn validate(&self, path: &Path, errors: &mut Vec<FieldError>) {
-        require(&self.table, &path.field("table"), errors);
+        require([("table", written(&self.table))], path, errors);
         self.common.validate(path, errors);
-        let iterator = path.field("streamIteratorType");
-        one_of(&self.stream_iterator_type, ["FROM_LATEST", "FROM_START"], &iterator, errors);
-        in_range(self.delay, 0, i64::MAX, &path.field("delay"), errors);
+        if let Some(iterator) = &self.stream_iterator_type {
+            one_of(iterator, &["FROM_LATEST", "FROM_START"], &path.field("streamIteratorType"), errors);
+        }
+        in_range(self.delay, 0..=i64::MAX, &path.field("delay"), errors);
     }
 }
 
 fn is_set(text: &Option<String>) -> bool {
-    text.as_ref().is_some_and(|text| !text.is_empty())
+    !written(text).is_empty()
 }
 
-fn require(text: &Option<String>, path: &Path, errors: &mut Vec<FieldError>) {
-    if !is_set(text) {
-        errors.push(FieldError::missing(path.clone()));
-    }
-}
-
-fn one_of(text: &Option<String>, [a, b]: [&str; 2], path: &Path, errors: &mut Vec<FieldError>) {
-    if text.as_deref().is_some_and(|text| text != a && text != b) {
-        errors.push(FieldError::invalid(path.clone(), text, format!("expected {a} or {b}")));
-    }
+fn written(text: &Option<String>) -> &str {
+    text.as_deref().unwrap_or_default()
 }

@@ -1,6 +1,6 @@
 use super::*;
 
-fn apiserver(spec: Value) -> Value {
+fn apiserver(spec: &Value) -> Value {
     object(VERSION, "ApiServerSource", spec)
 }
 
@@ -9,7 +9,7 @@ fn base() -> Value {
 }
 
 fn resource(change: &Value) -> Value {
-    json!({"resources": [changed(&json!({"apiVersion": "v1", "kind": "Event"}), change)]})
+    json!({"resources": [with(&json!({"apiVersion": "v1", "kind": "Event"}), change)]})
 }
 
 #[test]
@@ -48,7 +48,11 @@ fn each_rule_is_told_with_its_path() {
         ),
         (
             expression(json!({"key": "", "operator": "Exists"})),
-            "spec.resources[0].selector.matchExpressions[0].key: Invalid value: \"\"",
+            "missing field(s): spec.resources[0].selector.matchExpressions[0].key",
+        ),
+        (
+            expression(json!({"key": "a b", "operator": "Exists"})),
+            "spec.resources[0].selector.matchExpressions[0].key: Invalid value: \"a b\"",
         ),
         (json!({"owner": {"kind": "Deployment"}}), "missing field(s): spec.owner.apiVersion"),
         (json!({"owner": {"apiVersion": "apps/v1"}}), "missing field(s): spec.owner.kind"),
@@ -61,7 +65,7 @@ fn each_rule_is_told_with_its_path() {
     ]);
     assert_refused(apiserver, &base(), &cases);
 
-    let with_annotation = |spec: Value| {
+    let with_annotation = |spec: &Value| {
         let mut object = apiserver(spec);
         let name = "features.knative.dev/apiserversource-skip-permissions-check";
         object["metadata"]["annotations"] = json!({ name: "yes" });
@@ -87,9 +91,9 @@ fn what_knative_takes_is_taken() {
 
 #[test]
 fn mode_and_service_account_have_defaults_and_may_change() {
-    let old = admitted(apiserver(base()));
+    let old = admitted(apiserver(&base())).object;
     let defaults = json!({"mode": "Reference", "serviceAccountName": "default"});
-    assert_eq!(old["spec"], changed(&base(), &defaults));
-    let new = changed(&old["spec"], &json!({"mode": "Resource", "serviceAccountName": "reader"}));
-    assert_eq!(updated(apiserver(new.clone()), &old).map(|object| object["spec"].clone()), Ok(new));
+    assert_eq!(old["spec"], with(&base(), &defaults));
+    let new = with(&old["spec"], &json!({"mode": "Resource", "serviceAccountName": "reader"}));
+    assert_eq!(updated(apiserver(&new), &old)["spec"], new);
 }

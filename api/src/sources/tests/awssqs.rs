@@ -1,6 +1,6 @@
 use super::*;
 
-fn sqs(spec: Value) -> Value {
+fn sqs(spec: &Value) -> Value {
     object("sources.knative.dev/v1alpha1", "AwsSqsSource", spec)
 }
 
@@ -23,7 +23,7 @@ fn each_rule_is_told_with_its_path() {
         (json!({"annotations": {"a b": "c"}}), "invalid key name \"a b\": spec.annotations: expected"),
         (json!({"sink": {"kind": "Channel", "name": "c"}}), "missing field(s): spec.sink.ref.apiVersion"),
         (
-            json!({"sink": changed(&flat("c"), &sink())}),
+            json!({"sink": with(&flat("c"), &sink())}),
             "spec.sink.uri: Invalid value: \"http://example.com/\": next to ref",
         ),
     ]);
@@ -42,21 +42,21 @@ fn what_knative_takes_is_taken() {
 
 #[test]
 fn older_form_of_the_sink_becomes_a_reference() {
-    let sink = |sink: Value| admitted(sqs(changed(&base(), &json!({ "sink": sink }))))["spec"]["sink"].clone();
+    let sink = |sink: Value| admitted(sqs(&with(&base(), &json!({ "sink": sink })))).object["spec"]["sink"].clone();
     assert_eq!(sink(flat("c")), json!({"ref": flat("c")}));
-    let elsewhere = changed(&flat("c"), &json!({"namespace": "other"}));
+    let elsewhere = with(&flat("c"), &json!({"namespace": "other"}));
     assert_eq!(sink(elsewhere.clone()), json!({ "ref": elsewhere }));
-    assert_eq!(sink(changed(&flat("c"), &json!({"uri": "/path"}))), json!({"ref": flat("c"), "uri": "/path"}));
+    assert_eq!(sink(with(&flat("c"), &json!({"uri": "/path"}))), json!({"ref": flat("c"), "uri": "/path"}));
     // Both: the reference counts.
-    assert_eq!(sink(changed(&flat("c"), &json!({"ref": flat("d")}))), json!({"ref": flat("d")}));
+    assert_eq!(sink(with(&flat("c"), &json!({"ref": flat("d")}))), json!({"ref": flat("d")}));
 }
 
 #[test]
 fn manifest_of_the_older_form_can_be_changed_and_applied_again() {
-    let with_sink = |sink: Value| sqs(changed(&base(), &json!({ "sink": sink })));
-    let old = admitted(with_sink(flat("c")));
+    let with_sink = |sink: Value| sqs(&with(&base(), &json!({ "sink": sink })));
+    let old = admitted(with_sink(flat("c"))).object;
     // What `kubectl apply` sends: the manifest laid over the stored object.
-    let applied = with_sink(changed(&flat("d"), &json!({"ref": flat("c")})));
-    let new = updated(applied, &old).expect("admitted");
+    let applied = with_sink(with(&flat("d"), &json!({"ref": flat("c")})));
+    let new = updated(applied, &old);
     assert_eq!(new["spec"]["sink"], json!({"ref": flat("d")}));
 }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::sources::GITHUB_EVENT_NAMES;
 
-fn github(spec: Value) -> Value {
+fn github(spec: &Value) -> Value {
     object("sources.knative.dev/v1alpha1", "GitHubSource", spec)
 }
 
@@ -66,10 +66,10 @@ fn what_knative_takes_is_taken() {
 
 #[test]
 fn nothing_is_defaulted_and_everything_may_change() {
-    let old = admitted(github(base()));
+    let old = admitted(github(&base())).object;
     assert_eq!(old["spec"], base());
-    let new = changed(&base(), &json!({"ownerAndRepository": "other", "eventTypes": ["issues"]}));
-    assert_eq!(updated(github(new.clone()), &old).map(|object| object["spec"].clone()), Ok(new));
+    let new = with(&base(), &json!({"ownerAndRepository": "other", "eventTypes": ["issues"]}));
+    assert_eq!(updated(github(&new), &old)["spec"], new);
 }
 
 #[test]

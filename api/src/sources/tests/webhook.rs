@@ -3,7 +3,7 @@ use http::HeaderName;
 use super::*;
 use crate::sources::{Algorithm, Encoding, Signature, WebhookSource};
 
-fn webhook(spec: Value) -> Value {
+fn webhook(spec: &Value) -> Value {
     object("sources.weir.dev/v1alpha1", "WebhookSource", spec)
 }
 
@@ -12,7 +12,7 @@ fn base() -> Value {
 }
 
 fn typed(change: &Value) -> WebhookSource {
-    serde_json::from_value(admitted(webhook(changed(&base(), change)))).expect("a WebhookSource")
+    serde_json::from_value(admitted(webhook(&with(&base(), change))).object).expect("a WebhookSource")
 }
 
 #[test]
@@ -91,14 +91,14 @@ fn signature_defaults_to_the_way_of_github() {
 
 #[test]
 fn source_without_a_secret_is_told_to_be_open() {
-    assert_eq!(warnings(webhook(base())), Vec::<String>::new());
-    let warnings = warnings(webhook(changed(&base(), &json!({"secret": null}))));
+    assert_eq!(admitted(webhook(&base())).warnings, Vec::<String>::new());
+    let warnings = admitted(webhook(&with(&base(), &json!({"secret": null})))).warnings;
     assert!(warnings.len() == 1 && warnings[0].starts_with("spec.secret is not set"), "{warnings:?}");
 }
 
 #[test]
 fn everything_may_change() {
-    let old = admitted(webhook(base()));
-    let new = changed(&base(), &json!({"path": "/other", "signature": {"encoding": "base64"}}));
-    assert_eq!(updated(webhook(new.clone()), &old).map(|object| object["spec"].clone()), Ok(new));
+    let old = admitted(webhook(&base())).object;
+    let new = with(&base(), &json!({"path": "/other", "signature": {"encoding": "base64"}}));
+    assert_eq!(updated(webhook(&new), &old)["spec"], new);
 }

@@ -1,17 +1,12 @@
-//! Durations as Go writes them (`1m30s`, `250ms`), which Knative's annotations use.
+//! Durations as Go writes them (`1m30s`, `250ms`), which Knative's annotations, schedules and the settings of NATS use.
 //!
 //! `kube` can read them too, but panics on numbers out of range; these come from anybody's manifest.
 
 use std::time::Duration;
 
-/// Whole seconds of a duration, or why it is not one: not a duration at all, negative, or finer than a second.
-pub(super) fn whole_seconds(text: &str) -> Result<u64, &'static str> {
-    let duration = parse(text).ok_or("expected a duration such as 30s or 5m")?;
-    if duration.subsec_nanos() == 0 { Ok(duration.as_secs()) } else { Err("expected whole seconds") }
-}
-
-/// Reads what Go's `time.ParseDuration` reads, but for negative durations, which none of our settings has.
-pub(super) fn parse(text: &str) -> Option<Duration> {
+/// Reads what Go's `time.ParseDuration` reads, but for negative durations, which none of our settings has. None if
+/// `text` is no duration, or longer than Go can count (292 years).
+pub fn parse(text: &str) -> Option<Duration> {
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
     let mut nanoseconds = 0_u64;
     let mut rest = unsigned;
@@ -71,20 +66,30 @@ mod tests {
             ("-0s", 0),
             ("5s", 5_000_000_000),
             ("+5s", 5_000_000_000),
+            ("+7us", 7_000),
+            ("2m", 120_000_000_000),
+            ("1h30m", 5_400_000_000_000),
             ("1.5s", 1_500_000_000),
             (".5s", 500_000_000),
             ("5.s", 5_000_000_000),
+            ("2.ms", 2_000_000),
             ("1h15m30.918273645s", 4_530_918_273_645),
             ("10ms3us1ns", 10_003_001),
             ("12\u{b5}s12\u{3bc}s", 24_000),
             ("0.3333333333333333333h", 1_200_000_000_000),
+            ("2562047h47m16.854775807s", i64::MAX as u64),
         ] {
             assert_eq!(parse(text), Some(Duration::from_nanos(nanoseconds)), "{text}");
         }
-        for text in ["", "-", "3", "s", ".s", "1.2.3s", "-5s", "5 s", "5S", "1d", "1e3s", "9999999999h", "1s-5s", "x"] {
-            assert_eq!(parse(text), None, "{text}");
+    }
+
+    #[test]
+    fn other_texts_are_none() {
+        let long = ["9999999999h", "2562048h", "2562047h47m16.854775808s", "99999999999999999999s"];
+        let malformed =
+            ["", "-", "+", "3", "s", ".s", "1.2.3s", "5 s", "1m 2s", "5S", "1sx", "1d", "1e3s", "PT1S", "x"];
+        for text in long.into_iter().chain(malformed).chain(["-1s", "-5s", "1s-5s"]) {
+            assert_eq!(parse(text), None, "{text:?}");
         }
-        assert_eq!(whole_seconds("1m0s"), Ok(60));
-        assert_eq!(whole_seconds("1500ms"), Err("expected whole seconds"));
     }
 }
