@@ -78,7 +78,9 @@ pub(crate) fn validate_url(text: &str, path: &Path, errors: &mut Vec<FieldError>
 
 /// Whether `text` is an absolute URL of a host, with a scheme one can speak to it.
 pub(crate) fn is_http_url(text: &str) -> bool {
-    Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+    // The parser forgives `http:///path`, which names no host.
+    let names_host = text.split_once("://").is_some_and(|(_, rest)| !rest.starts_with(['/', '\\']));
+    names_host && Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }
 
 /// Whether `pem` has a certificate block whose body is base64. What it says is for the TLS library to judge.

@@ -23,6 +23,9 @@ static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections to a PostgreSQL server per process.
 const POSTGRES_CONNECTIONS: u32 = 8;
+/// A process that stopped in the middle of a transaction must not stop all others for good.
+const POSTGRES_PATIENCE: &str =
+    "SET idle_in_transaction_session_timeout = '10s'; SET lock_timeout = '12s'; SET statement_timeout = '60s'";
 /// Bytes of a path that stand for themselves in a `sqlite:` URL.
 const PATH_BYTES: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-').remove(b'_').remove(b'~');
 
@@ -106,7 +109,13 @@ async fn open_with(url: &str, migrations: &Migrator) -> Result<AnyPool, OpenErro
             // The pool would go on trying for as long as it waits for a connection: find out first.
             let probe = async { options.connect().await?.close().await };
             probe.await.map_err(|source| explain(database.clone(), source))?;
-            let pool = AnyPoolOptions::new().max_connections(POSTGRES_CONNECTIONS).connect(url).await;
+            let pool = AnyPoolOptions::new()
+                .max_connections(POSTGRES_CONNECTIONS)
+                .after_connect(|connection, _| {
+                    Box::pin(async move { sqlx::raw_sql(POSTGRES_PATIENCE).execute(connection).await.map(|_| ()) })
+                })
+                .connect(url)
+                .await;
             (pool.map_err(|source| explain(database.clone(), source))?, database)
         }
         _ => return Err(OpenError::InvalidUrl { reason: "unknown scheme".to_owned() }),

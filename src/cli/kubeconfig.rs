@@ -39,8 +39,16 @@ impl Command {
             Failure::text(Exit::Usage, "no home directory to look for .kube/config in")
                 .next("name the file: --merge FILE")
         })?;
+        // Through links, so that a link stays one.
+        let target = resolve(target);
+        if fs::metadata(&target).is_ok_and(|found| !found.is_file()) {
+            return Err(Failure::text(Exit::Usage, format!("{} is not a regular file", target.display())));
+        }
         let merged = match read(&target)? {
-            Some(theirs) => merge(theirs, ours),
+            Some(theirs) => {
+                check(&theirs, &target)?;
+                merge(theirs, ours)
+            }
             None => ours,
         };
         let text = serde_yaml_ng::to_string(&merged)?;
@@ -48,9 +56,7 @@ impl Command {
             if let Some(directory) = target.parent().filter(|directory| !directory.as_os_str().is_empty()) {
                 fs::create_dir_all(directory)?;
             }
-            // Through a link, so that the link stays one.
-            let place = fs::canonicalize(&target).unwrap_or_else(|_| target.clone());
-            write_atomically(&place, text.as_bytes(), 0o600)
+            write_atomically(&target, text.as_bytes(), 0o600)
         };
         write().or_fail(Exit::Failure, || format!("cannot write {}", target.display()))?;
         output::tell(&format!("context {:?} is in {} and is the current one", self.context, target.display()));
@@ -87,6 +93,26 @@ impl Command {
 
 /// What a kubeconfig holds several of, by name.
 const LISTS: &[&str] = &["clusters", "users", "contexts"];
+
+/// Where a path leads in the end, also if nothing is there.
+fn resolve(mut path: PathBuf) -> PathBuf {
+    for _ in 0..32 {
+        let Ok(link) = fs::read_link(&path) else { break };
+        path = path.parent().unwrap_or(Path::new("")).join(link);
+    }
+    path
+}
+
+/// Refuses a file whose entries are not where a kubeconfig has them: merging would lose them.
+fn check(config: &Mapping, path: &Path) -> Outcome {
+    let odd = LISTS.iter().find(|list| config.get(**list).is_some_and(|list| !list.is_sequence() && !list.is_null()));
+    match odd {
+        Some(list) => {
+            Err(Failure::text(Exit::Usage, format!("{} is no kubeconfig: {list} is not a list", path.display())))
+        }
+        None => Ok(()),
+    }
+}
 
 /// `theirs` with `ours` in it; entries of the same name are replaced, everything else stays.
 fn merge(mut theirs: Mapping, ours: Mapping) -> Mapping {

@@ -46,6 +46,7 @@ impl DeleteOptions {
         } else {
             request::decode(media_type, body)?.object
         };
+        check_options(&body)?;
         let text = |pointer: &str| body.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
         let policy = text("/propagationPolicy").unwrap_or_else(|| params.propagation_policy.clone());
         let orphan = body.get("orphanDependents").and_then(Value::as_bool).or(params.orphan_dependents);
@@ -71,6 +72,36 @@ impl DeleteOptions {
             dry_run,
         })
     }
+}
+
+/// Refuses options of the wrong type: a misread precondition or dry run would delete what was to stay.
+fn check_options(body: &Value) -> Result<(), Failure> {
+    let fits = |pointer: &str, fits: fn(&Value) -> bool| {
+        body.pointer(pointer).is_none_or(|value| value.is_null() || fits(value))
+    };
+    let is_list = |value: &Value| value.as_array().is_some_and(|list| list.iter().all(Value::is_string));
+    let kind = body.get("kind").and_then(Value::as_str).unwrap_or("DeleteOptions");
+    let well_typed = (body.is_null() || body.is_object())
+        && matches!(kind, "" | "DeleteOptions")
+        && fits("/preconditions", Value::is_object)
+        && fits("/dryRun", is_list)
+        && fits("/orphanDependents", Value::is_boolean)
+        && fits("/gracePeriodSeconds", Value::is_i64)
+        && ["/propagationPolicy", "/preconditions/uid", "/preconditions/resourceVersion"]
+            .iter()
+            .all(|pointer| fits(pointer, Value::is_string));
+    if !well_typed {
+        return Err(Failure::bad_request("the body is not one of DeleteOptions: a field has the wrong type"));
+    }
+    if body.get("propagationPolicy").is_some_and(Value::is_string)
+        && body.get("orphanDependents").is_some_and(Value::is_boolean)
+    {
+        return Err(Failure::invalid_options(
+            "DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Invalid value: orphanDependents and \
+             propagationPolicy cannot be both set",
+        ));
+    }
+    Ok(())
 }
 
 /// How a deletion went.
@@ -113,7 +144,9 @@ impl Inner {
                 // Somebody changed it first; what they did stands, and it is to go all the same.
                 Err(CommitError::Stale) => {}
                 Err(CommitError::Missing | CommitError::Exists) => return Err(Failure::not_found(kind, name)),
-                Err(error @ CommitError::Unavailable(_)) => return Err(Failure::unavailable(error.to_string())),
+                Err(error @ (CommitError::Unavailable(_) | CommitError::TooLarge)) => {
+                    return Err(Failure::unavailable(error.to_string()));
+                }
             }
         }
     }

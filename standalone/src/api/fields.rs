@@ -179,6 +179,11 @@ pub(crate) struct Applied {
     entries: Vec<Entry>,
 }
 
+/// The field of an apply that cannot be merged, and why.
+pub(crate) fn unmergeable(patch: &Value, shape: Shape<'_>) -> Option<(String, &'static str)> {
+    typed::ambiguous(patch, shape, "")
+}
+
 /// Applies `patch` to `live`. `Err` names every field that another manager owns and that would change, unless
 /// `force`, which takes those fields from the others.
 pub(crate) fn apply(

@@ -80,6 +80,8 @@ impl Inner {
             token => Some(Continue::decode(token)?),
         };
         if let Some(token) = &token {
+            // Another process may have shown the first page.
+            self.store.reached(token.revision).await;
             if token.revision < self.store.compacted() {
                 return Err(Failure::gone(
                     "The provided continue parameter is too old to display a consistent list result.",

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
+use weir_api::names::{is_label_value, is_qualified_name};
 
 use super::failure::{Cause, Failure};
 use super::request::Target;
@@ -216,7 +217,10 @@ pub(crate) fn validate(object: &Value, live: Option<&Value>, target: &Target<'_>
     if live.is_none() {
         // RBAC names are path segments, all others host names.
         let (free, fits) = match target.kind.group.as_str() {
-            "rbac.authorization.k8s.io" => (true, !name.is_empty() && !name.contains(['/', '%']) && name != "."),
+            "rbac.authorization.k8s.io" => (true, is_path_segment(name)),
+            "" if target.kind.kind == "Namespace" => {
+                (false, is_subdomain(name) && !name.contains('.') && name.len() <= 63)
+            }
             _ => (false, is_subdomain(name)),
         };
         if name.is_empty() {
@@ -245,7 +249,68 @@ pub(crate) fn validate(object: &Value, live: Option<&Value>, target: &Target<'_>
             causes.push(Cause::forbidden("metadata.finalizers", &detail));
         }
     }
+    // What is stored may be older than a rule; what is written may not.
+    if live.is_none_or(|live| RULED.iter().any(|field| live["metadata"].get(field) != object["metadata"].get(field))) {
+        check_contents(object, &mut causes);
+    }
     if causes.is_empty() { Ok(()) } else { Err(Failure::invalid(target.kind, name, &causes)) }
+}
+
+/// Fields whose contents have rules.
+const RULED: [&str; 4] = ["labels", "annotations", "finalizers", "ownerReferences"];
+/// Most bytes of all annotations.
+const ANNOTATIONS_LIMIT_BYTES: usize = 256 << 10;
+
+/// Rules about labels, annotations, finalizers and owners. Source: Kubernetes' ObjectMeta validation.
+fn check_contents(object: &Value, causes: &mut Vec<Cause>) {
+    const NAME: &str = "a qualified name must consist of alphanumeric characters, '-', '_' or '.', and must start and \
+                        end with an alphanumeric character, with an optional DNS subdomain prefix and '/'";
+    const VALUE: &str = "a valid label must be an empty string or consist of at most 63 alphanumeric characters, '-', \
+                         '_' or '.', and must start and end with an alphanumeric character";
+    let map = |field: &str| object["metadata"].get(field).and_then(Value::as_object).into_iter().flatten();
+    let shown = |text: &str| json!(text).to_string();
+    for (name, value) in map("labels") {
+        let value = value.as_str().unwrap_or_default();
+        if !is_qualified_name(name) {
+            causes.push(Cause::invalid("metadata.labels", &shown(name), NAME));
+        }
+        if !is_label_value(value) {
+            causes.push(Cause::invalid("metadata.labels", &shown(value), VALUE));
+        }
+    }
+    let mut bytes = 0;
+    for (name, value) in map("annotations") {
+        // Upper case is allowed here in the prefix, for historical reasons.
+        if !is_qualified_name(&name.to_lowercase()) {
+            causes.push(Cause::invalid("metadata.annotations", &shown(name), NAME));
+        }
+        bytes += name.len() + value.as_str().unwrap_or_default().len();
+    }
+    if bytes > ANNOTATIONS_LIMIT_BYTES {
+        let message = format!("Too long: may not be more than {ANNOTATIONS_LIMIT_BYTES} bytes");
+        causes.push(Cause { reason: "FieldValueTooLong", field: "metadata.annotations".to_owned(), message });
+    }
+    let list = |field: &str| object["metadata"].get(field).and_then(Value::as_array).into_iter().flatten();
+    for finalizer in list("finalizers").filter_map(Value::as_str).filter(|finalizer| !is_qualified_name(finalizer)) {
+        causes.push(Cause::invalid("metadata.finalizers", &shown(finalizer), NAME));
+    }
+    for (index, owner) in list("ownerReferences").enumerate() {
+        for field in ["apiVersion", "kind", "name", "uid"] {
+            if owner.get(field).and_then(Value::as_str).unwrap_or_default().is_empty() {
+                causes.push(Cause::required(format!("metadata.ownerReferences[{index}].{field}"), "must not be empty"));
+            }
+        }
+    }
+    if list("ownerReferences").filter(|owner| owner["controller"] == true).count() > 1 {
+        let detail = "Only one reference can have Controller set to true";
+        causes.push(Cause::invalid("metadata.ownerReferences", "", detail));
+    }
+}
+
+/// Whether `name` can stand in a path, and in every database.
+fn is_path_segment(name: &str) -> bool {
+    let odd = |c: char| matches!(c, '/' | '%') || c.is_control();
+    (1..=1024).contains(&name.len()) && !name.contains(odd) && !matches!(name, "." | "..")
 }
 
 /// Whether `name` is an RFC 1123 subdomain.

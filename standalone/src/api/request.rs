@@ -16,8 +16,8 @@ mod decode;
 
 pub(crate) use self::decode::Decoded;
 
-/// Largest request body: what Kubernetes (through etcd) takes for an object.
-pub(crate) const BODY_LIMIT_BYTES: usize = 3 << 19;
+/// Largest request body: an object.
+pub(crate) const BODY_LIMIT_BYTES: usize = super::store::OBJECT_LIMIT_BYTES;
 
 /// An object, a collection or a subresource, as the path names it.
 #[derive(Clone, Copy)]

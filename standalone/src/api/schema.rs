@@ -14,6 +14,8 @@ mod validate;
 pub(crate) struct Schema {
     ty: Type,
     nullable: bool,
+    /// An integer has to fit into 32 bits.
+    is_32_bit: bool,
     /// Unknown fields are kept.
     preserve: bool,
     properties: BTreeMap<String, Schema>,
@@ -95,6 +97,7 @@ impl Schema {
         Self {
             ty,
             nullable: props.nullable == Some(true),
+            is_32_bit: props.format.as_deref() == Some("int32"),
             preserve: props.x_kubernetes_preserve_unknown_fields == Some(true)
                 || free
                 || ty == Type::Any

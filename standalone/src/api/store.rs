@@ -29,7 +29,7 @@ mod writer;
 pub(crate) type Revision = i64;
 
 /// A change to one object, checked against what the caller saw.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Change {
     /// The object must not exist.
     Create(serde_json::Value),
@@ -51,10 +51,16 @@ pub(crate) enum CommitError {
     /// The object is not at the revision the caller saw.
     #[error("the object has changed")]
     Stale,
+    /// The object is larger than one may be.
+    #[error("the object is larger than {OBJECT_LIMIT_BYTES} bytes")]
+    TooLarge,
     /// The database failed; nothing was changed.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
 }
+
+/// Largest object, in bytes of JSON: what Kubernetes (through etcd) keeps.
+pub(crate) const OBJECT_LIMIT_BYTES: usize = 3 << 19;
 
 /// The store cannot be opened or read.
 #[derive(Debug, thiserror::Error)]

@@ -30,6 +30,8 @@ use super::view::{Form, View};
 const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
 /// How long a watch lasts if the client does not say.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(45 * 60);
+/// Longest watch a client can ask for.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 /// Lines that are sent together, at most.
 const CHUNK_BYTES: usize = 64 * 1024;
 
@@ -88,7 +90,7 @@ impl Inner {
             Some(initial) => initial,
             None => asked.is_none(),
         };
-        let timeout = params.timeout_seconds.map_or(DEFAULT_TIMEOUT, Duration::from_secs);
+        let timeout = params.timeout_seconds.map_or(DEFAULT_TIMEOUT, Duration::from_secs).min(LONGEST_TIMEOUT);
         let resource = target.kind.resource;
         let mut bookmarks = tokio::time::interval(BOOKMARK_EVERY);
         bookmarks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -18,7 +18,7 @@ use super::metadata;
 use super::patch::{self, strategic};
 use super::registry::Kind;
 use super::request::{FieldValidation, Params, Target, User};
-use super::store::{Change, CommitError, Key, Object};
+use super::store::{Change, CommitError, Key, OBJECT_LIMIT_BYTES, Object};
 use super::types;
 
 mod builtin;
@@ -304,6 +304,10 @@ impl Writing<'_> {
     }
 
     fn merge(&self, live: Option<&Value>, body: &Value, now: &str) -> Result<fields::Applied, Failure> {
+        if let Some((field, why)) = fields::unmergeable(body, self.shape()) {
+            let cause = Cause::invalid(field, "", why);
+            return Err(Failure::invalid(self.kind(), self.target.name.unwrap_or_default(), &[cause]));
+        }
         fields::apply(live, body, &self.writer(now), self.params.force, self.shape())
             .map_err(|conflicts| Failure::apply_conflict(&conflicts))
     }
@@ -471,6 +475,7 @@ impl Writing<'_> {
             CommitError::Exists => Failure::already_exists(self.kind(), name),
             CommitError::Missing => Failure::not_found(self.kind(), name),
             CommitError::Stale => Failure::stale(self.kind(), name),
+            CommitError::TooLarge => Failure::too_large(OBJECT_LIMIT_BYTES),
             CommitError::Unavailable(_) => Failure::unavailable(error.to_string()),
         }
     }

@@ -305,3 +305,63 @@ async fn names_are_generated_and_secrets_encoded() -> anyhow::Result<()> {
     assert!(answer.body.get("stringData").is_none());
     Ok(())
 }
+
+/// Each was found by somebody who tried to break the API.
+#[tokio::test]
+async fn what_would_harm_later_is_refused_now() -> anyhow::Result<()> {
+    let server = Server::start().await?;
+    let nested = |levels: usize| (0..levels).fold(json!(1), |inner, _| json!({ "a": inner }));
+    let map = |metadata: Value| json!({"metadata": metadata});
+    let owner = json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "o", "uid": "u", "controller": true});
+    let deployments = "/apis/apps/v1/namespaces/default/deployments";
+    let channels = "/apis/messaging.knative.dev/v1/namespaces/default/channels";
+    let template = json!({"apiVersion": "messaging.knative.dev/v1", "kind": "InMemoryChannel", "spec": nested(110)});
+    for (path, body) in [
+        (channels, json!({"metadata": {"name": "x"}, "spec": {"channelTemplate": template}})),
+        (deployments, json!({"metadata": {"name": "x"}, "spec": "x"})),
+        (deployments, json!({"metadata": {"name": "x"}, "spec": {"replicas": "x"}})),
+        (CONFIG_MAPS, json!({"metadata": {"name": "x"}, "data": {"a": 1}})),
+        (CONFIG_MAPS, map(json!({"name": "x", "labels": {"a b": "c"}}))),
+        (CONFIG_MAPS, map(json!({"name": "x", "labels": {"a": "x".repeat(64)}}))),
+        (CONFIG_MAPS, map(json!({"name": "x", "annotations": {"a": "x".repeat(263_000)}}))),
+        (CONFIG_MAPS, map(json!({"name": "x", "finalizers": ["a b"]}))),
+        (CONFIG_MAPS, map(json!({"name": "x", "ownerReferences": [{}]}))),
+        (CONFIG_MAPS, map(json!({"name": "x", "ownerReferences": [owner.clone(), owner]}))),
+        ("/apis/rbac.authorization.k8s.io/v1/clusterroles", map(json!({"name": "a\0b"}))),
+        ("/api/v1/namespaces", map(json!({"name": "a.b"}))),
+    ] {
+        let answer = server.post(path, &body).await?;
+        assert!(matches!(answer.status.as_u16(), 400 | 422), "{path} {body}: {answer:?}");
+    }
+    server.config_map("x", json!({"labels": {"keep": "me"}})).await?;
+    let path = format!("{CONFIG_MAPS}/x");
+    for (media_type, body) in [
+        ("application/merge-patch+json", json!({"metadata": null})),
+        ("application/json-patch+json", json!([{"op": "remove", "path": "/metadata"}])),
+        ("application/merge-patch+json", json!({"data": {"a": 7}})),
+    ] {
+        let answer = server.call("PATCH", &path, media_type, &body).await?;
+        assert!(matches!(answer.status.as_u16(), 400 | 422), "{body}: {answer:?}");
+    }
+    for body in [
+        json!({"dryRun": "All"}),
+        json!({"preconditions": {"uid": 5}}),
+        json!({"preconditions": "x"}),
+        json!({"propagationPolicy": 5}),
+        json!([]),
+        json!({"kind": "ConfigMap", "apiVersion": "v1"}),
+    ] {
+        let answer = server.call("DELETE", &path, "application/json", &body).await?;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{body}: {answer:?}");
+    }
+    let answer = server.post(&format!("{CONFIG_MAPS}?dryRun=All&dryRun="), &map(json!({"name": "y"}))).await?;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{answer:?}");
+    let large = json!({"data": {"a": "x".repeat(900_000)}});
+    assert_eq!(server.call("PATCH", &path, "application/merge-patch+json", &large).await?.status, StatusCode::OK);
+    let more = json!({"data": {"b": "x".repeat(900_000)}});
+    let answer = server.call("PATCH", &path, "application/merge-patch+json", &more).await?;
+    assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
+    let found = server.get(&path).await?.body;
+    assert_eq!((&found["metadata"]["labels"], found["data"].get("b")), (&json!({"keep": "me"}), None));
+    Ok(())
+}

@@ -25,6 +25,28 @@ fn parts<'v>(value: &'v Value, shape: Shape<'_>) -> Parts<'v> {
     }
 }
 
+/// The first list in `value` whose items cannot be told apart, and why: a key is missing, or there twice.
+pub(super) fn ambiguous(value: &Value, shape: Shape<'_>, path: &str) -> Option<(String, &'static str)> {
+    match value {
+        Value::Object(map) if !shape.is_atomic_map() => map.iter().find_map(|(name, value)| {
+            let below = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+            ambiguous(value, shape.field(name).0, &below)
+        }),
+        Value::Array(list) if shape.list_kind() != ListKind::Atomic => {
+            let Some(elements) = shape.elements(list) else {
+                return Some((path.to_owned(), "an item lacks the field that tells items apart"));
+            };
+            let different: BTreeSet<&String> = elements.iter().collect();
+            if different.len() < elements.len() {
+                return Some((path.to_owned(), "duplicate entries for key"));
+            }
+            let mut items = list.iter().enumerate();
+            items.find_map(|(index, item)| ambiguous(item, shape.item(), &format!("{path}[{index}]")))
+        }
+        _ => None,
+    }
+}
+
 /// The paths a manager owns who wrote `value`.
 pub(super) fn owned(value: &Value, shape: Shape<'_>) -> Node {
     let mut node = Node::default();

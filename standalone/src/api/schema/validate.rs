@@ -34,6 +34,7 @@ impl Schema {
                 match self.field(name) {
                     Some((schema, _)) if value.is_null() => schema.nullable || schema.ty == Type::Any,
                     Some((schema, _)) => {
+                        schema.make_whole(value);
                         schema.prune_at(value, &join(path, name), unknown);
                         true
                     }
@@ -52,6 +53,16 @@ impl Schema {
                 }
             }
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+
+    /// Writes a whole number as one: `1.0` and `1e2` are integers to Kubernetes too.
+    fn make_whole(&self, value: &mut Value) {
+        if let (Type::Integer, Some(number)) = (self.ty, value.as_f64().filter(|_| value.is_f64()))
+            && number.fract() == 0.0
+            && number.abs() < 9e15
+        {
+            *value = Value::from(number as i64);
         }
     }
 
@@ -142,6 +153,10 @@ impl Schema {
         let mut refuse = |detail: String| {
             causes.push(Cause::invalid(path, &value.to_string(), &format!("{path} in body {detail}")));
         };
+        let fits = |number: i64| !self.is_32_bit || i32::try_from(number).is_ok();
+        if self.ty == Type::Integer && !value.as_i64().is_some_and(fits) {
+            refuse(format!("must be of type {}", if self.is_32_bit { "int32" } else { "int64" }));
+        }
         if let (Some(number), Some(minimum)) = (value.as_f64(), self.minimum)
             && number < minimum
         {

@@ -16,6 +16,8 @@ use super::{Entry, Object, Op, Request, ResourceId, Revision, Shared, Store, Sto
 
 /// The channel of notifications. One per database: it carries nothing but "something changed".
 const CHANNEL: &str = "weir_objects";
+/// How long a read waits for the newest state before it shows what there is.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// Wait before a broken connection for notifications is made again.
 const RECONNECT: Duration = Duration::from_secs(2);
 
@@ -62,10 +64,14 @@ impl Store {
     pub(crate) async fn fresh(&self) {
         if self.shared.in_company {
             let (done, answer) = oneshot::channel();
-            if self.requests.send(Request::Follow(done)).await.is_ok() {
-                // An error says that the store is closing.
-                let _ = answer.await;
-            }
+            let asked = async {
+                if self.requests.send(Request::Follow(done)).await.is_ok() {
+                    // An error says that the store is closing.
+                    let _ = answer.await;
+                }
+            };
+            // A commit that waits for another process must not hold up those who only read.
+            let _ = tokio::time::timeout(PATIENCE, asked).await;
         }
     }
 

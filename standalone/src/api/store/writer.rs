@@ -12,7 +12,8 @@ use tokio::time::{Interval, MissedTickBehavior};
 
 use super::follow::{self, Missed};
 use super::{
-    Change, CommitError, Entry, Job, Key, Object, Op, Request, ResourceId, Revision, Shared, StoreError, load,
+    Change, CommitError, Entry, Job, Key, OBJECT_LIMIT_BYTES, Object, Op, Request, ResourceId, Revision, Shared,
+    StoreError, load,
 };
 
 /// Changes that share one transaction, and so one sync of the disk.
@@ -86,13 +87,17 @@ impl Writer {
         if jobs.is_empty() {
             self.follow().await;
         } else {
-            let answers = match self.commit(jobs).await {
+            let answers = match self.commit(jobs.clone()).await {
                 Ok(answers) => answers,
-                Err(error) => {
-                    tracing::error!(%error, "API changes could not be stored");
-                    let failed = || Err(CommitError::Unavailable(error.to_string()));
-                    replies.iter().map(|_| failed()).collect()
+                // One of them may be to blame: the others must not suffer for it.
+                Err(_) if jobs.len() > 1 => {
+                    let mut answers = Vec::with_capacity(jobs.len());
+                    for job in jobs {
+                        answers.push(self.commit_one(job).await);
+                    }
+                    answers
                 }
+                Err(error) => vec![Err(unavailable(&error))],
             };
             for (reply, answer) in replies.into_iter().zip(answers) {
                 // A caller that is gone does not want its answer.
@@ -101,6 +106,13 @@ impl Writer {
         }
         for done in followers {
             let _ = done.send(());
+        }
+    }
+
+    async fn commit_one(&self, job: (ResourceId, Key, Change)) -> Answer {
+        match self.commit(vec![job]).await {
+            Ok(mut answers) => answers.pop().unwrap_or(Err(CommitError::Stale)),
+            Err(error) => Err(unavailable(&error)),
         }
     }
 
@@ -176,11 +188,16 @@ impl Writer {
                 (Change::Update { value, .. }, Some(_)) => (Op::Update, value),
                 (Change::Delete { last, .. }, Some(_)) => (Op::Delete, last),
             };
-            revision += 1;
             if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
                 metadata.remove("resourceVersion");
             }
             let body = value.to_string();
+            // What is there already may go, whatever its size.
+            if body.len() > OBJECT_LIMIT_BYTES && op != Op::Delete {
+                answers.push(Some(Err(CommitError::TooLarge)));
+                continue;
+            }
+            revision += 1;
             let was = current.map(|object| Arc::clone(&object.marks));
             let fields = self.shared.resources[resource.0].fields;
             let object = Arc::new(Object::new(key, value, revision, fields, was.as_ref()));
@@ -288,6 +305,11 @@ impl Writer {
         sqlx::query("DELETE FROM k_log WHERE rev <= $1").bind(until).execute(&mut *tx).await?;
         tx.commit().await
     }
+}
+
+fn unavailable(error: &StoreError) -> CommitError {
+    tracing::error!(%error, "API changes could not be stored");
+    CommitError::Unavailable(error.to_string())
 }
 
 /// Ticks from one period from now on; late ticks are not made up for.
