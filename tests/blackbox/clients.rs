@@ -278,6 +278,136 @@ async fn a_kube_rs_controller_and_our_definitions_work_on_a_real_api_server() {
     a_controller_settles_repairs_and_cleans_up(client_of(&cluster.kubeconfig()).await).await;
 }
 
+/// Check 38, but for what takes ten minutes: a log that has been trimmed is tried in the API's own tests.
+#[tokio::test(flavor = "multi_thread")]
+async fn watchers_go_on_after_a_restart() {
+    let weir = Weir::start().await;
+    let client = client_of(&weir.kubeconfig).await;
+    let maps: Api<ConfigMap> = Api::default_namespaced(client.clone());
+    let map =
+        |name: &str| serde_json::from_value::<ConfigMap>(json!({"metadata": {"name": name}})).expect("a ConfigMap");
+    for name in ["before", "removed"] {
+        maps.create(&PostParams::default(), &map(name)).await.expect("created");
+    }
+    let (store, writer) = kube::runtime::reflector::store();
+    for config in [watcher::Config::default(), watcher::Config::default().streaming_lists()] {
+        // Both ways to begin come to the same; the second one is only asked whether it begins.
+        let mut begun = std::pin::pin!(watcher(maps.clone(), config).take(4).collect::<Vec<_>>());
+        let events = tokio::time::timeout(crate::support::PATIENCE, &mut begun).await.expect("the initial objects");
+        assert!(events.iter().all(Result::is_ok), "{events:?}");
+    }
+    let following = kube::runtime::reflector(writer, watcher(maps.clone(), watcher::Config::default()));
+    let following = tokio::spawn(following.for_each(|_| std::future::ready(())));
+    store.wait_until_ready().await.expect("listed");
+
+    let address = weir.api.trim_start_matches("http://").to_owned();
+    let weir = weir.stop().await.1.api_listen(&address).go().await;
+    for name in ["one", "two", "three"] {
+        maps.create(&PostParams::default(), &map(name)).await.expect("created");
+    }
+    maps.delete("removed", &DeleteParams::default()).await.expect("deleted");
+    eventually("the watcher has seen what happened", async || {
+        let mut names: Vec<String> = store.state().iter().map(|map| map.name_any()).collect();
+        names.sort();
+        if names == ["before", "one", "three", "two"] { Ok(()) } else { Err(names) }
+    })
+    .await;
+    following.abort();
+    drop(weir);
+}
+
+/// Check 39, as far as it goes without `kn`, which no registry has: its requests, as they were seen on the wire.
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_as_kn_makes_them() {
+    let weir = Weir::start().await;
+    let http = crate::support::client();
+    let call = async |method: &str, path: &str, body: Value| -> (u16, Value) {
+        let request = http.request(method.parse().expect("a method"), format!("{}{path}", weir.api));
+        let request = request.header("content-type", "application/json").header("accept", "application/json, */*");
+        let request = if body.is_null() { request } else { request.body(body.to_string()) };
+        let answer = request.send().await.expect("an answer");
+        (answer.status().as_u16(), answer.json().await.expect("JSON"))
+    };
+    let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions?labelSelector=";
+    for (label, kind) in
+        [("duck.knative.dev%2Fsource%3Dtrue", "PingSource"), ("messaging.knative.dev%2Fsubscribable%3Dtrue", "Channel")]
+    {
+        let (_, list) = call("GET", &format!("{definitions}{label}"), Value::Null).await;
+        let mut kinds = list["items"].as_array().into_iter().flatten().map(|item| &item["spec"]["names"]["kind"]);
+        assert!(kinds.any(|found| found == kind), "{kind} is not in {list}");
+    }
+    let uri = json!({"uri": "http://127.0.0.1:1/"});
+    let step = json!({"image": "i", "name": "", "resources": {}});
+    for (group, version, plural, kind, spec, change) in [
+        ("eventing.knative.dev", "v1", "brokers", "Broker", json!({}), json!({"delivery": {"retry": 3}})),
+        (
+            "eventing.knative.dev",
+            "v1",
+            "triggers",
+            "Trigger",
+            json!({"broker": "b", "filter": {}, "subscriber": uri}),
+            json!({"filter": {"attributes": {"type": "t"}}}),
+        ),
+        ("messaging.knative.dev", "v1", "channels", "Channel", json!({}), json!({})),
+        (
+            "messaging.knative.dev",
+            "v1",
+            "subscriptions",
+            "Subscription",
+            json!({"channel": {"apiVersion": "messaging.knative.dev/v1", "kind": "Channel", "name": "c"}, "subscriber": uri}),
+            json!({"reply": uri}),
+        ),
+        (
+            "sources.knative.dev",
+            "v1beta2",
+            "pingsources",
+            "PingSource",
+            json!({"schedule": "* * * * *", "sink": uri}),
+            json!({"schedule": "@hourly"}),
+        ),
+        (
+            "eventing.knative.dev",
+            "v1beta2",
+            "eventtypes",
+            "EventType",
+            json!({"type": "t", "source": "/s"}),
+            json!({"description": "d"}),
+        ),
+        (
+            "serving.knative.dev",
+            "v1",
+            "services",
+            "Service",
+            json!({"template": {"metadata": {"creationTimestamp": null}, "spec": {"containers": [step]}}}),
+            json!({"traffic": [{"latestRevision": true, "percent": 100}]}),
+        ),
+    ] {
+        let collection = format!("/apis/{group}/{version}/namespaces/default/{plural}");
+        // Typed clients write out what is empty.
+        let object = json!({
+            "kind": kind, "apiVersion": format!("{group}/{version}"), "spec": spec, "status": {},
+            "metadata": {"name": "kn", "namespace": "default", "creationTimestamp": null},
+        });
+        let (status, made) = call("POST", &collection, object).await;
+        assert_eq!(status, 201, "{kind}: {made}");
+        // The reconcilers write as well: who is too late reads again, as kn does.
+        eventually("the object is updated", async || {
+            let (_, mut read) = call("GET", &format!("{collection}/kn"), Value::Null).await;
+            for (field, value) in change.as_object().into_iter().flatten() {
+                read["spec"][field] = value.clone();
+            }
+            let (status, answer) = call("PUT", &format!("{collection}/kn"), read).await;
+            if status == 200 { Ok(()) } else { Err(answer) }
+        })
+        .await;
+        let (_, list) = call("GET", &collection, Value::Null).await;
+        assert_eq!(list["items"].as_array().map(Vec::len), Some(1), "{list}");
+        let options = json!({"kind": "DeleteOptions", "apiVersion": format!("{group}/{version}"), "propagationPolicy": "Foreground"});
+        let (status, gone) = call("DELETE", &format!("{collection}/kn"), options).await;
+        assert_eq!(status, 200, "{gone}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn check_40_off_loopback_only_with_tls_and_token() {
     let Some(kubectl) = part("WEIR_TEST_KUBECTL_CURRENT", "a current kubectl") else { return };

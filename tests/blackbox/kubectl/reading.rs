@@ -182,10 +182,19 @@ async fn check_15_wait_returns_with_the_change() {
             kubectl.ok("wait --for=jsonpath={.spec.broker}=default trigger/t1 --timeout=10s").await;
             kubectl.ok("wait --for=create trigger/t1 --timeout=10s").await;
         }
-        let mut waiting =
-            kubectl.command("wait --for=delete trigger/t1 --timeout=60s").spawn().expect("kubectl starts");
+        let mut command = kubectl.command("wait --for=delete trigger/t1 --timeout=60s -v=8");
+        let mut waiting = command.stderr(std::process::Stdio::piped()).spawn().expect("kubectl starts");
+        // To an object that is gone before it has begun, it objects.
+        let mut told = BufReader::new(waiting.stderr.take().expect("piped")).lines();
+        while let Some(line) = told.next_line().await.expect("readable") {
+            if line.contains("watch=true") {
+                break;
+            }
+        }
+        let rest = tokio::spawn(async move { while let Ok(Some(_)) = told.next_line().await {} });
         kubectl.ok("delete trigger t1").await;
         assert!(waiting.wait().await.expect("ended").success());
+        rest.await.expect("read to the end");
         kubectl.ok("delete broker default").await;
     })
     .await;
